@@ -1,0 +1,46 @@
+# The commands of Obmen. `make help` lists them.
+PY := .venv/bin/python
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+
+.PHONY: help demo test check bench run format translations
+help: ## list the commands
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
+
+.venv/base: requirements/base.lock pyproject.toml
+	test -x $(PY) || python3 -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/base.lock
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv/dev: requirements/dev.lock .venv/base
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	touch $@
+
+demo: .venv/base ## start a hub with sandbox partners, do a full exchange, leave the web page open
+	$(BIN)/obmen demo
+
+run: .venv/base ## start the hub on this machine (data in .obmen)
+	OBMEN_HOME=$${OBMEN_HOME:-.obmen} $(BIN)/obmen init
+	OBMEN_HOME=$${OBMEN_HOME:-.obmen} $(BIN)/obmen serve
+
+test: .venv/dev ## every test, on SQLite and on PostgreSQL
+	$(PY) -m pytest $(TESTS)
+	OBMEN_TEST_ON=postgresql $(PY) -m pytest $(TESTS) tests/core tests/store tests/work tests/connectors tests/web
+
+check: .venv/dev ## format, lint, types, rings, migrations, translations: in seconds
+	$(BIN)/ruff format --check src tests bench
+	$(BIN)/ruff check src tests bench
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	OBMEN_HOME=.obmen-check DJANGO_SETTINGS_MODULE=obmen.settings $(PY) -m django makemigrations --check --dry-run
+
+format: .venv/dev ## put the code into its format
+	$(BIN)/ruff format src tests bench
+	$(BIN)/ruff check --fix src tests bench
+
+bench: .venv/dev ## measure: ratios in one run, both databases
+	$(PY) bench/run.py
+
+translations: .venv/dev ## collect the sentences to translate
+	cd src/obmen && ../../$(PY) -m django makemessages -l uk -l ru --no-location --keyword=_ --settings obmen.settings

@@ -1,0 +1,326 @@
+"""The books' records. Every connector translates to and from these; nothing else crosses the rings.
+
+One rule holds for every optional field: ``None`` means *not said* (keep what the books have), an empty value means
+*said to be empty* (clear it). Unknown is never turned into zero (design law 8). Ids are opaque text, as the outside
+system wrote them. Money and quantities are Decimal, times are aware UTC, dates are plain dates.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+
+class Kind(StrEnum):
+    """What a record is. The value is stored in links, outbox, parked records and history."""
+
+    GROUP = "group"
+    PROPERTY = "property"
+    REFERENCE = "reference"
+    PRODUCT = "product"
+    VARIANT = "variant"  # a catalogue card of product × characteristic (1C:UT writes one Товар for each)
+    OFFER = "offer"
+    PRICES = "prices"  # all prices said of one offer
+    STOCK = "stock"  # all quantities said of one offer
+    COUNTERPARTY = "counterparty"
+    ORDER = "order"
+    PAYMENT = "payment"
+    SHIPMENT = "shipment"
+
+
+class Subject(StrEnum):
+    """What a Reference is a value of; one table, so that every mapping has the same shape (design §5)."""
+
+    ORDER_STATE = "order_state"
+    DELIVERY = "delivery"
+    PAYMENT_KIND = "payment_kind"
+    WAREHOUSE = "warehouse"
+    PRICE_KIND = "price_kind"
+    UNIT = "unit"
+    MANAGER = "manager"
+    CANCEL_REASON = "cancel_reason"
+    ORGANISATION = "organisation"
+    AGREEMENT = "agreement"
+    CURRENCY = "currency"
+    MANUFACTURER = "manufacturer"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One value of a subject: a warehouse, a price kind, a unit …
+
+    ``attributes`` is an open bag in the source's words, e.g. {"currency": "RUB", "tax_included": "true"} for a price kind,
+    {"code": "796", "full_name": "Штука", "international": "PCE"} for a unit.
+    """
+
+    subject: Subject
+    key: str
+    name: str
+    attributes: tuple[tuple[str, str], ...] = ()
+    deleted: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    key: str
+    name: str
+    parent: str | None = None  # key of the parent group; None for a root
+    description: str | None = None
+    picture: str | None = None
+    deleted: bool | None = None
+    extra: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """A property of goods; ``values`` is its dictionary: (value id, text)."""
+
+    key: str
+    name: str
+    kind: str = "string"  # string | number | datetime | dictionary | boolean, or the source's own word
+    values: tuple[tuple[str, str], ...] = ()
+    required: bool | None = None
+    multiple: bool | None = None
+    applies_to: str = ""  # products | offers | documents | ""
+    deleted: bool | None = None
+    extra: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    key: str
+    name: str | None = None
+    full_name: str | None = None
+    article: str | None = None
+    code: str | None = None
+    barcode: str | None = None
+    unit: str | None = None  # a unit's id, code or short name, as said; resolved when shown
+    unit_attributes: tuple[tuple[str, str], ...] | None = None  # code, full_name, international, ratio …
+    groups: tuple[str, ...] | None = None  # group keys, first = main; may be unknown yet (references arrive in any order)
+    category: str | None = None
+    description: str | None = None
+    kind: str | None = None  # as said: Товар, Услуга, Набор …
+    vat_rate: str | None = None  # "20", "10", "none" (Без НДС), normalised by formats
+    manufacturer: str | None = None
+    country: str | None = None
+    weight: Decimal | None = None
+    properties: tuple[tuple[str, tuple[str, ...]], ...] | None = None  # (property key, values as said)
+    requisites: tuple[tuple[str, str], ...] | None = None  # (name, value), in order, repeats kept
+    pictures: tuple[str, ...] | None = None  # paths as said, first = main; None = not said, () = said to be none
+    characteristics: tuple[tuple[str, str], ...] | None = None  # (name, value): set when the card is of a variant
+    deleted: bool | None = None
+    extra: str = ""  # XML of children that the reader does not know, untouched
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    kind: str  # price kind key
+    value: Decimal | None  # None: an empty price, which is not a price (law 8)
+    currency: str | None = None  # as said
+    unit: str | None = None
+    ratio: Decimal | None = None
+    min_quantity: Decimal = Decimal(0)  # quantity breaks; 0 for the ordinary price
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    warehouse: str  # warehouse key; "" = the total, where the source names no warehouse
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """product × characteristic. ``key`` is the product's key, or product#characteristic."""
+
+    key: str
+    product: str  # product key
+    name: str | None = None
+    article: str | None = None
+    barcode: str | None = None
+    unit: str | None = None
+    characteristics: tuple[tuple[str, str], ...] | None = None
+    properties: tuple[tuple[str, tuple[str, ...]], ...] | None = None
+    pictures: tuple[str, ...] | None = None
+    requisites: tuple[tuple[str, str], ...] | None = None
+    deleted: bool | None = None
+    prices: tuple[Price, ...] | None = None  # None = not said
+    stock: tuple[Stock, ...] | None = None  # None = not said
+    extra: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What one document said of one offer's prices; kinds not mentioned keep their value unless ``whole``."""
+
+    offer: str
+    prices: tuple[Price, ...]
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StockLevels:
+    offer: str
+    stock: tuple[Stock, ...]
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    text: str = ""
+    parts: tuple[tuple[str, str], ...] = ()  # (Тип, Значение) as said: ("Город", "Київ") …
+
+
+@dataclass(frozen=True, slots=True)
+class Counterparty:
+    key: str
+    name: str = ""
+    kind: str = "person"  # person | company | entrepreneur
+    full_name: str = ""
+    last_name: str = ""
+    first_name: str = ""
+    middle_name: str = ""
+    inn: str = ""
+    kpp: str = ""
+    okpo: str = ""  # ЄДРПОУ / ОКПО
+    phone: str = ""
+    email: str = ""
+    address: Address | None = None
+    legal_address: Address | None = None
+    contacts: tuple[tuple[str, str], ...] = ()  # every contact as said: (type, value)
+    role: str = ""
+    requisites: tuple[tuple[str, str], ...] = ()
+    deleted: bool | None = None
+    extra: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderLine:
+    offer: str  # offer key as said: guid, guid#guid, ORDER_DELIVERY …; "" when the line names none
+    name: str
+    quantity: Decimal
+    price: Decimal
+    total: Decimal
+    article: str = ""
+    kind: str = "product"  # product | service | delivery
+    unit: str = ""
+    discount: Decimal = Decimal(0)  # amount for the line, already inside total
+    vat_rate: str = ""
+    vat_amount: Decimal | None = None
+    ratio: Decimal = Decimal(1)
+    options: tuple[tuple[str, str], ...] = ()  # (option, variant) chosen by the buyer
+    requisites: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    method: str = ""
+    method_key: str = ""
+    price: Decimal | None = None
+    vat_rate: str = ""
+    address: str = ""
+    recipient: str = ""
+    phone: str = ""
+    tracking: str = ""
+    comment: str = ""
+    pickup: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    key: str  # their id, "" when they gave none
+    amount: Decimal
+    method: str = ""
+    method_key: str = ""
+    gateway: str = ""
+    number: str = ""
+    date: datetime | None = None
+    paid: bool = False
+    refund: bool = False
+    currency: str = ""
+    order: str = ""
+    requisites: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    key: str
+    number: str = ""
+    date: datetime | None = None
+    shipped: bool = False
+    tracking: str = ""
+    method: str = ""
+    amount: Decimal | None = None
+    order: str = ""
+    requisites: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    key: str
+    number: str
+    date: datetime  # aware UTC
+    state: str = ""  # our state key
+    currency: str = ""
+    total: Decimal = Decimal(0)
+    counterparty: Counterparty | None = None
+    lines: tuple[OrderLine, ...] = ()
+    delivery: Delivery | None = None
+    payments: tuple[Payment, ...] = ()
+    shipments: tuple[Shipment, ...] = ()
+    discount: Decimal = Decimal(0)  # document discount, not yet inside total of lines
+    comment: str = ""
+    company: str = ""  # the supplier company for which it is (Olvery's "Компания")
+    site: str = ""
+    manager: str = ""
+    organisation: str = ""
+    warehouse: str = ""
+    cancelled: bool = False
+    cancel_reason: str = ""
+    paid: bool | None = None
+    shipped: bool | None = None
+    deleted: bool = False
+    requisites: tuple[tuple[str, str], ...] = ()
+    extra: str = ""
+
+
+Record = Reference | Group | Property | Product | Offer | Prices | StockLevels | Counterparty | Order | Payment | Shipment
+
+
+def plain(value: Any) -> Any:
+    """JSON-safe form: dataclasses to objects, decimals and times to strings. ``None`` stays ``None``."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, dict):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, Decimal):
+        return decimal_text(value)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return value
+
+
+def decimal_text(value: Decimal) -> str:
+    """Shortest exact decimal without exponent: ``Decimal("10.500")`` → ``"10.5"``, ``Decimal("1E+2")`` → ``"100"``."""
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return text if text not in ("-0", "") else "0"
+
+
+def digest(value: object) -> bytes:
+    """16 bytes; equal content, equal digest, on any machine in any run."""
+    body = json.dumps(plain(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.blake2b(body.encode(), digest_size=16).digest()
+
+
+__all__ = [
+    "Address", "Counterparty", "Delivery", "Group", "Kind", "Offer", "Order", "OrderLine", "Payment", "Price", "Prices",
+    "Product", "Property", "Record", "Reference", "Shipment", "Stock", "StockLevels", "Subject", "decimal_text", "digest", "plain",
+]  # fmt: skip

@@ -1,0 +1,1 @@
+"""Ring 2: the books and what the exchange remembers, as Django models; the engine's Store; bulk writing."""
