@@ -85,6 +85,25 @@ class Page:
     unchanged: int = 0
     done: int = 0
     total: int = 0
+    whole: bool = False  # what a record does not list (prices, stock) is gone, instead of not said
+
+
+@dataclass(frozen=True, slots=True)
+class Receiving:
+    """How what comes in is folded into the books: the part of a connection's settings that the engine carries out.
+
+    ``fields`` says who owns which field of a kind: {"product.description": "keep"}; what is not listed is "take"
+    (core/policy.py). ``match`` lists attributes by priority for finding an existing card of a stranger.
+    """
+
+    mode: str = "all"  # all | new | existing | none: which cards of goods may be created and updated
+    match: Mapping[Kind, Sequence[str]] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict)
+    pictures: str = "replace"  # off | append | replace
+    deletion: str = "mark"  # mark | ignore: what a deletion mark of theirs does
+    sweep: str = "off"  # off | mark: what absence from a full file does (design law 7)
+    sweep_limit: int = 10  # per cent of the catalogue's cards; above it the run stops as NeedsOwner
+    fingerprint: bytes = b""  # changes when a setting changes that makes every record worth looking at again
 
 
 class Known(Protocol):
@@ -99,13 +118,15 @@ class Source(Protocol):
     """Something to read from: a file that came through a door, a list behind an API."""
 
     stream: str
+    rules: Receiving
 
     def pages(self, since: Bookmark | None, known: Known) -> Iterator[Page]:
         """The only method that does input or output. Raises NeedsOwner, TryLater, BadDocument."""
         ...
 
-    def parse(self, kind: Kind, items: Sequence[Item]) -> Sequence[Record | BadRecord]:
-        """Pure: one result for each item, in order. A bad item becomes a BadRecord instead of an exception."""
+    def parse(self, kind: Kind, items: Sequence[Item]) -> Sequence[Record | BadRecord | None]:
+        """Pure: one result for each item, in order. A bad item becomes a BadRecord instead of an exception;
+        None means that the settings leave this record out (a group filter, say): counted, not parked."""
         ...
 
 

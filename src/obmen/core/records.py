@@ -25,8 +25,8 @@ class Kind(StrEnum):
     PRODUCT = "product"
     VARIANT = "variant"  # a catalogue card of product × characteristic (1C:UT writes one Товар for each)
     OFFER = "offer"
-    PRICES = "prices"  # all prices said of one offer
-    STOCK = "stock"  # all quantities said of one offer
+    PRICES = "prices"  # an Offer record of which only prices (perhaps with stock) were said
+    STOCK = "stock"  # an Offer record of which only stock was said
     COUNTERPARTY = "counterparty"
     ORDER = "order"
     PAYMENT = "payment"
@@ -154,22 +154,6 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Prices:
-    """What one document said of one offer's prices; kinds not mentioned keep their value unless ``whole``."""
-
-    offer: str
-    prices: tuple[Price, ...]
-    whole: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class StockLevels:
-    offer: str
-    stock: tuple[Stock, ...]
-    whole: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Address:
     text: str = ""
     parts: tuple[tuple[str, str], ...] = ()  # (Тип, Значение) as said: ("Город", "Київ") …
@@ -288,7 +272,7 @@ class Order:
     extra: str = ""
 
 
-Record = Reference | Group | Property | Product | Offer | Prices | StockLevels | Counterparty | Order | Payment | Shipment
+Record = Reference | Group | Property | Product | Offer | Counterparty | Order | Payment | Shipment
 
 
 def plain(value: Any) -> Any:
@@ -318,9 +302,3 @@ def digest(value: object) -> bytes:
     """16 bytes; equal content, equal digest, on any machine in any run."""
     body = json.dumps(plain(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.blake2b(body.encode(), digest_size=16).digest()
-
-
-__all__ = [
-    "Address", "Counterparty", "Delivery", "Group", "Kind", "Offer", "Order", "OrderLine", "Payment", "Price", "Prices",
-    "Product", "Property", "Record", "Reference", "Shipment", "Stock", "StockLevels", "Subject", "decimal_text", "digest", "plain",
-]  # fmt: skip
