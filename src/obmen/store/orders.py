@@ -1,0 +1,232 @@
+"""The books' side of orders: the record as dataclass ⇄ its rows, one save with history and outbox, idempotent by key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, Prefetch, QuerySet
+from django.utils import timezone
+
+from obmen.core.records import (
+    Address,
+    Counterparty,
+    Delivery,
+    Kind,
+    Order,
+    OrderLine,
+    Payment,
+    Shipment,
+    plain,
+)
+from obmen.store import models, outbox
+
+PLAIN_FIELDS = (
+    "number", "date", "state", "currency", "total", "discount", "comment", "company", "site", "manager", "organisation",
+    "warehouse", "cancelled", "cancel_reason", "paid", "shipped", "deleted", "extra",
+)  # fmt: skip
+
+
+# --- rows → record ---------------------------------------------------------------------------------------------------------
+
+
+def with_parts(orders: QuerySet[models.Order]) -> QuerySet[models.Order]:
+    return orders.prefetch_related(Prefetch("lines", models.OrderLine.objects.order_by("position")), "payments", "shipments")
+
+
+def orders_records(orders: QuerySet[models.Order], page: int = 500) -> Iterator[Order]:
+    """Streams: constant memory at any number of orders."""
+    for row in with_parts(orders).iterator(chunk_size=page):
+        yield order_record(row)
+
+
+def order_record(row: models.Order) -> Order:
+    return Order(
+        key=row.key,
+        **{name: getattr(row, name) for name in PLAIN_FIELDS},
+        counterparty=counterparty_from(row.buyer) if row.buyer else None,
+        lines=tuple(_line(line) for line in row.lines.all()),
+        delivery=delivery_from(row.delivery) if row.delivery else None,
+        payments=tuple(_payment(p, row.key) for p in sorted(row.payments.all(), key=lambda p: p.pk)),
+        shipments=tuple(_shipment(s, row.key) for s in sorted(row.shipments.all(), key=lambda s: s.pk)),
+        requisites=pairs(row.requisites),
+    )
+
+
+def pairs(rows: Iterable[Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((str(a), str(b)) for a, b in rows or ())
+
+
+def _line(row: models.OrderLine) -> OrderLine:
+    return OrderLine(
+        offer=row.offer, name=row.name, quantity=row.quantity, price=row.price, total=row.total, article=row.article, kind=row.kind,
+        unit=row.unit, discount=row.discount, vat_rate=row.vat_rate, vat_amount=row.vat_amount, ratio=row.ratio,
+        options=pairs(row.options), requisites=pairs(row.requisites),
+    )  # fmt: skip
+
+
+def _payment(row: models.Payment, order: str) -> Payment:
+    return Payment(
+        key=row.key, amount=row.amount, method=row.method, method_key=row.method_key, gateway=row.gateway, number=row.number,
+        date=row.date, paid=row.paid, refund=row.refund, currency=row.currency, order=order, requisites=pairs(row.requisites),
+    )  # fmt: skip
+
+
+def _shipment(row: models.Shipment, order: str) -> Shipment:
+    return Shipment(
+        key=row.key, number=row.number, date=row.date, shipped=row.shipped, tracking=row.tracking, method=row.method,
+        amount=row.amount, order=order, requisites=pairs(row.requisites),
+    )  # fmt: skip
+
+
+def address_from(data: Any) -> Address | None:
+    return Address(data.get("text", ""), pairs(data.get("parts"))) if data else None
+
+
+def counterparty_from(data: dict[str, Any]) -> Counterparty:
+    """The other way of ``plain(counterparty)``."""
+    known = dict(data)
+    known["address"], known["legal_address"] = address_from(data.get("address")), address_from(data.get("legal_address"))
+    known["contacts"], known["requisites"] = pairs(data.get("contacts")), pairs(data.get("requisites"))
+    return Counterparty(**known)
+
+
+def delivery_from(data: dict[str, Any]) -> Delivery:
+    price = data.get("price")
+    return Delivery(**{**data, "price": None if price is None else Decimal(price)})
+
+
+# --- record → rows ---------------------------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def save_order(
+    order: Order,
+    *,
+    source: models.Connection | None = None,
+    who: str = "",
+    run: models.Run | None = None,
+    now: datetime | None = None,
+) -> tuple[models.Order, bool]:
+    """Put an order into the books; ``(row, changed)``. The same order again changes nothing.
+
+    A change raises the revision, leaves a line of history with its field differences and an outbox row for every other
+    connection that is told of orders. ``source`` is the connection that said it: it is not told its own news.
+    """
+    now = now or timezone.now()
+    row = with_parts(models.Order.objects.select_for_update(of=("self",))).filter(key=order.key).first()
+    if row is None:
+        row, created = models.Order.objects.get_or_create(
+            key=order.key, defaults={**_columns(order), "source": source, "created": now, "changed": now}
+        )
+        if created:
+            row.counterparty = save_counterparty(order.counterparty, source, now)
+            row.save(update_fields=["counterparty"])
+            _write_parts(row, order, source)
+            _history(row, None, run, now)
+            outbox.tell(Kind.ORDER, row.pk, row.revision, source, now)
+            return row, True
+        # Another process made it between our two statements; compare with what it wrote.
+    before = order_record(row)
+    differences = compare(before, order)
+    if not differences:
+        return row, False
+    models.Order.objects.filter(pk=row.pk).update(**_columns(order), revision=F("revision") + 1, changed=now)
+    row.refresh_from_db(fields=["revision"])
+    if "counterparty" in differences:
+        models.Order.objects.filter(pk=row.pk).update(counterparty=save_counterparty(order.counterparty, source, now))
+    _write_parts(row, order, source, only=differences)
+    _history(row, differences, run, now)
+    outbox.tell(Kind.ORDER, row.pk, row.revision, source, now)
+    return models.Order.objects.get(pk=row.pk), True
+
+
+def compare(before: Order, after: Order) -> dict[str, list[Any]]:
+    """{field: [old, new]} in plain form; {} when nothing differs. Numbers compare by value: 10 equals 10.00."""
+    old, new = plain(before), plain(after)
+    return {name: [old[name], new[name]] for name in new if old[name] != new[name]}
+
+
+def _columns(order: Order) -> dict[str, Any]:
+    return {
+        **{name: getattr(order, name) for name in PLAIN_FIELDS},
+        "buyer": plain(order.counterparty) if order.counterparty else {},
+        "delivery": plain(order.delivery) if order.delivery else None,
+        "requisites": plain(order.requisites),
+    }
+
+
+def _write_parts(row: models.Order, order: Order, source: models.Connection | None, only: dict[str, Any] | None = None) -> None:
+    if only is None or "lines" in only:
+        row.lines.all().delete()
+        models.OrderLine.objects.bulk_create(
+            models.OrderLine(
+                order=row, position=i, **{**_values(line), "options": plain(line.options), "requisites": plain(line.requisites)}
+            )
+            for i, line in enumerate(order.lines, 1)
+        )
+    if only is None or "payments" in only:
+        _replace(row.payments, order.payments, row, source)
+    if only is None or "shipments" in only:
+        _replace(row.shipments, order.shipments, row, source)
+
+
+def _replace(existing: Any, wanted: tuple[Any, ...], row: models.Order, source: models.Connection | None) -> None:
+    """Update by key and keep the rows' ids: payments and shipments are linked to from outside."""
+    rows = {p.key: p for p in existing.all()}
+    for i, part in enumerate(wanted, 1):
+        values = {k: v for k, v in _values(part).items() if k not in ("order", "key")}
+        key = part.key or f"{row.key}/{i}"
+        found = rows.pop(key, None)
+        values["requisites"] = plain(part.requisites)
+        if found:
+            for name, value in values.items():
+                setattr(found, name, value)
+            found.save()
+        else:
+            existing.create(key=key, source=source, **values)
+    for gone in rows.values():
+        gone.delete()
+
+
+def _values(part: Any) -> dict[str, Any]:
+    return {name: getattr(part, name) for name in part.__dataclass_fields__}
+
+
+def _history(row: models.Order, differences: dict[str, Any] | None, run: models.Run | None, now: datetime) -> None:
+    models.RecordChange.objects.create(
+        record_kind=Kind.ORDER, record_id=row.pk, version=row.revision, run=run, at=now, changes=differences
+    )
+
+
+# --- counterparties --------------------------------------------------------------------------------------------------------
+
+
+def save_counterparty(said: Counterparty | None, source: models.Connection | None, now: datetime) -> models.Counterparty | None:
+    """The card of an order's buyer, found by link, else by key, else made. Nothing is merged by name (twins beat mix-ups)."""
+    if said is None or not (said.key or said.name):
+        return None
+    key = said.key or f"{said.name}|{said.phone}|{said.email}"
+    values = plain(said) | {"key": key}
+    values.pop("role"), values.pop("deleted")
+    values["source"] = source
+    row = models.Counterparty.objects.filter(key=key, source=source).order_by("id").first()
+    if row is None:
+        row = models.Counterparty.objects.create(**values)
+        models.RecordChange.objects.create(
+            record_kind=Kind.COUNTERPARTY, record_id=row.pk, version=1, run=None, at=now, changes=None
+        )
+        return row
+    changes = {n: [getattr(row, n), v] for n, v in values.items() if n != "source" and getattr(row, n) != v}
+    if changes:
+        for name, value in values.items():
+            setattr(row, name, value)
+        row.version += 1
+        row.save()
+        models.RecordChange.objects.create(
+            record_kind=Kind.COUNTERPARTY, record_id=row.pk, version=row.version, at=now, changes=changes
+        )
+    return row

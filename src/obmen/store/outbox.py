@@ -1,0 +1,47 @@
+"""What connections still have to be told: rows are made here and cleared only by confirmation (design law 5)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import connection as db
+
+from obmen.core.records import Kind
+from obmen.store import models
+
+STREAM_OF = {Kind.ORDER: "orders-out", Kind.PAYMENT: "payments-out", Kind.SHIPMENT: "orders-out"}
+
+
+def tell(kind: Kind, record_id: int, revision: int, source: models.Connection | None, now: datetime) -> int:
+    """Note for every connection with the stream on, except the one that said it, that it has to be told this revision.
+
+    One statement; an existing row only gets the higher revision, so that what is offered in a session stays known.
+    """
+    stream = STREAM_OF[kind]
+    listeners = models.Connection.objects.filter(enabled=True, streams__stream=stream, streams__enabled=True)
+    if source is not None:
+        listeners = listeners.exclude(pk=source.pk)
+    rows = [
+        models.Outbox(connection_id=pk, kind=kind, record_id=record_id, revision=revision, since=now)
+        for pk in listeners.values_list("pk", flat=True)
+    ]
+    models.Outbox.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["connection", "kind", "record_id"], update_fields=["revision"]
+    )
+    return len(rows)
+
+
+def fill(connection: models.Connection, kind: Kind) -> int:
+    """Every record that the connection has never been told of: for a stream that was switched on later. Returns rows made."""
+    if kind is not Kind.ORDER:
+        raise ValueError(kind)
+    with db.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO store_outbox (connection_id, kind, record_id, revision, since, offered_in, offers)"
+            " SELECT %s, %s, o.id, o.revision, o.changed, '', 0 FROM store_order o"
+            " WHERE (o.source_id IS NULL OR o.source_id <> %s)"
+            " AND NOT EXISTS (SELECT 1 FROM store_link l WHERE l.connection_id = %s AND l.kind = %s AND l.record_id = o.id)"
+            " ON CONFLICT DO NOTHING",
+            [connection.pk, str(kind), connection.pk, connection.pk, str(kind)],
+        )
+        return int(cursor.rowcount)
