@@ -46,6 +46,13 @@ class BadDocument(ExchangeError):
     """This document cannot be read (further): what was settled stays, the raw input is kept, the sender is told."""
 
 
+class StartAgain(Exception):
+    """The source found in mid-way that it has to read this input in another way; ``pages`` is simply asked again.
+
+    Harmless by law 6: what was settled is recognised as unchanged or written again with the same content.
+    """
+
+
 class BadRecord(ExchangeError):
     """This one record cannot go through: park it and carry on with the rest."""
 
@@ -63,12 +70,16 @@ class Unmapped(BadRecord):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing as the other system said it. ``digest`` is 16 bytes over its untouched input: equal means unchanged."""
+    """One thing as the other system said it. ``digest`` is 16 bytes over its untouched input: equal means unchanged.
+
+    ``external_id`` may be a quick guess taken from the raw input; once parsed, the record's own key decides. ``where`` is the
+    source's own note (an offset, say) that ``Source.locate`` turns into words.
+    """
 
     external_id: str
     payload: Payload
     digest: bytes
-    where: str = ""  # "import0_1.xml:120", for messages
+    where: int | str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +137,12 @@ class Source(Protocol):
 
     def parse(self, kind: Kind, items: Sequence[Item]) -> Sequence[Record | BadRecord | None]:
         """Pure: one result for each item, in order. A bad item becomes a BadRecord instead of an exception;
-        None means that the settings leave this record out (a group filter, say): counted, not parked."""
+        None means that the settings leave this record out (a group filter, say): counted, not parked.
+        Raises StartAgain."""
+        ...
+
+    def locate(self, item: Item) -> str:
+        """Where the item stands, for a person: "import0_1.xml:120"."""
         ...
 
 
