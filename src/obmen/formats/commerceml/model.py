@@ -7,8 +7,8 @@ Sources: CommerceML 2.04–2.09 XSD, XDTO package commerceml_210 of 1C:UNF 3.0, 
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, tzinfo
 from decimal import Decimal
 
 from obmen.core.records import Address, Counterparty, Kind, Reference
@@ -168,7 +168,7 @@ class DocumentPayment:
 
     number: str = ""
     transaction: str = ""
-    date: datetime | None = None
+    date: dt.datetime | None = None
     amount: Decimal | None = None
     method: str = ""
     method_key: str = ""
@@ -180,8 +180,8 @@ class Document:
 
     id: str = ""
     number: str = ""
-    date: date | None = None
-    time: time | None = None
+    date: dt.date | None = None
+    time: dt.time | None = None
     operation: str = ""  # ХозОперация: "Заказ товара" …
     role: str = ""
     currency: str = ""
@@ -197,12 +197,12 @@ class Document:
     requisites: Pairs = ()
     deleted: bool | None = None
     number_1c: str = ""
-    date_1c: datetime | None = None
+    date_1c: dt.datetime | None = None
     version: str = ""  # НомерВерсии of Bitrix's module, opaque
     container: str = ""  # the same text for the documents of one Контейнер
     base: str = ""  # Основание: id of the order that a payment or shipment belongs to
     comment: str | None = None
-    payment_due: date | None = None  # СрокПлатежа
+    payment_due: dt.date | None = None  # СрокПлатежа
     organisation: str = ""
     extra: str = ""
 
@@ -210,11 +210,11 @@ class Document:
         """The first value of that requisite, compared without case; None when it is not said."""
         return requisite(self.requisites, name)
 
-    def moment(self, zone: tzinfo) -> datetime | None:
+    def moment(self, zone: dt.tzinfo) -> dt.datetime | None:
         """Дата + Время of a sender in ``zone`` as aware UTC; None without a date."""
         if self.date is None:
             return None
-        return datetime.combine(self.date, self.time or time(), zone).astimezone(UTC)
+        return dt.datetime.combine(self.date, self.time or dt.time(), zone).astimezone(dt.UTC)
 
 
 @dataclass(frozen=True, slots=True)
