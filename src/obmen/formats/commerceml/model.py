@@ -143,6 +143,7 @@ class Line:
     catalogue_id: str = ""
     classifier_id: str = ""
     unit: Unit | None = None
+    packing: str = ""  # Единица, where it stands beside БазоваяЕдиница (1C:UT)
     ratio: Decimal | None = None  # Коэффициент of the packing unit
     price: Decimal | None = None
     quantity: Decimal | None = None
@@ -214,7 +215,8 @@ class Document:
         """Дата + Время of a sender in ``zone`` as aware UTC; None without a date."""
         if self.date is None:
             return None
-        return dt.datetime.combine(self.date, self.time or dt.time(), zone).astimezone(dt.UTC)
+        clock = self.time or dt.time()
+        return dt.datetime.combine(self.date, clock, clock.tzinfo or zone).astimezone(dt.UTC)
 
 
 @dataclass(frozen=True, slots=True)
