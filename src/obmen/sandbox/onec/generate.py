@@ -83,9 +83,9 @@ class Spec:
 
 @dataclass(slots=True)
 class Manifest:
-    """``records``: what the files hold, by kind of record (core.records.Kind), as they are listed there. ``books``: what a receiver
-    of these files and of all before them (the same catalogue with the same or no changes) must end up with; sums of prices
-    are in kopecks. ``files``: bytes by name, pictures left out."""
+    """``records``: what the files hold, by kind of record (core.records.Kind), as they are listed there. ``books``: what a
+    receiver of these files and of all before them (the same catalogue with the same or no changes) must end up with; sums
+    of prices are in kopecks. ``files``: bytes by name, pictures left out."""
 
     spec: Spec
     files: dict[str, int] = field(default_factory=dict)
@@ -101,23 +101,27 @@ class Manifest:
         return cls(Spec(**data["spec"]), data["files"], data["records"], data["books"])
 
 
-NOUNS = (
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+NOUNS = _words(
     "Ботинки Куртка Рюкзак Дрель Чайник Светильник Кабель Насос Фильтр Стул Стол Полка Кресло Плед Подушка Коврик Термос "
     "Смеситель Замок Розетка Клавиатура Монитор Наушники Колонка Аккумулятор Зеркало Фонарь Велошлем Палатка Сковорода"
-).split()
-LOOKS = (
+)
+LOOKS = _words(
     "зимний летний складной настенный бытовой усиленный компактный стальной хлопковый цифровой беспроводной кожаный "
     "двухкамерный регулируемый водостойкий универсальный"
-).split()
+)
 BRANDS = ("Аврора", "Луч", "Сатурн", "Рога & Копыта", "Makita", "Bosch", "Tefal", "Legrand", 'ТД "Север"', "Эталон")
-COLOURS = "белый чёрный красный синий зелёный серый бежевый хаки бордовый жёлтый".split()
+COLOURS = _words("белый чёрный красный синий зелёный серый бежевый хаки бордовый жёлтый")
 PRICE_NAMES = ("Розничная", "Оптовая", "Интернет-магазин", "Закупочная", "Партнёрская", "Акционная")
 WAREHOUSE_NAMES = ("Центральный", "Магазин на Садовой", "Пункт выдачи", "Склад временного хранения")
 PROPERTY_NAMES = ("Цвет", "Материал", "Мощность, Вт", "Сезон", "Страна производства", "Длина, см", "Коллекция", "Гарантия, мес")
-WORDS = (
+WORDS = _words(
     "корпус из прочного пластика подходит для ежедневного использования дома и на даче гарантия производителя двенадцать "
     "месяцев защита от влаги и пыли лёгкий удобный современный комплект поставки инструкция упаковка"
-).split()
+)
 
 _MASK = (1 << 64) - 1
 
@@ -250,12 +254,10 @@ class Catalogue:
         mean = self.spec.pictures
         if not mean:
             return []
-        count = (card.random >> 40) % 1000 * (2 * mean + 1) // 1000
-        key = card.key.replace("-", "")
-        return [
-            f"import_files/{key[:2]}/{key}_{self._digest(f'picture/{card.number}/{j}')}.{'png' if (card.random + j) % 3 == 0 else 'jpg'}"
-            for j in range(int(count))
-        ]
+        count = int((card.random >> 40) % 1000 * (2 * mean + 1) // 1000)
+        key, kinds = card.key.replace("-", ""), ("png", "jpg", "jpg")
+        files = [f"{self._digest(f'picture/{card.number}/{j}')}.{kinds[(card.random + j) % 3]}" for j in range(count)]
+        return [f"import_files/{key[:2]}/{key}_{file}" for file in files]
 
     @staticmethod
     def picture(path: str) -> bytes:
@@ -569,8 +571,8 @@ class _Writer:
         return (
             "\t\t\t\t<Цены>\n"
             + "".join(
-                f"\t\t\t\t\t<Цена>\n\t\t\t\t\t\t<Представление>{_money(p)} {currency}</Представление>\n\t\t\t\t\t\t<ИдТипаЦены>{key}"
-                f"</ИдТипаЦены>\n\t\t\t\t\t\t<ЦенаЗаЕдиницу>{_money(p)}</ЦенаЗаЕдиницу>\n\t\t\t\t\t\t<Валюта>{currency}</Валюта>\n"
+                f"\t\t\t\t\t<Цена>\n\t\t\t\t\t\t<Представление>{_money(p)} {currency}</Представление>\n"
+                f"\t\t\t\t\t\t<ИдТипаЦены>{key}</ИдТипаЦены>\n\t\t\t\t\t\t<ЦенаЗаЕдиницу>{_money(p)}</ЦенаЗаЕдиницу>\n\t\t\t\t\t\t<Валюта>{currency}</Валюта>\n"
                 f"{unit}\t\t\t\t\t</Цена>\n"
                 for key, p in zip(self.c.prices, prices, strict=True)
             )
@@ -629,11 +631,12 @@ class _Writer:
         self.folder.mkdir(parents=True, exist_ok=True)
         if layout.parts:
             self._reference_files()
-        portion, written, files = 0, 0, {}
+        portion, written = 0, 0
+        files: dict[str, _File] = {}
         roles = [OFFERS] if s.updates else [GOODS, OFFERS, PRICES, RESTS] if layout.split else [GOODS, OFFERS]
         for number in range(s.start, s.start + s.products):
             card = self.c.card(number)
-            if card.changed or not (s.only_changes or s.updates and s.change):
+            if card.changed or not (s.only_changes or (s.updates and s.change)):
                 if not files or (s.portion and layout.portions and written % s.portion == 0):
                     self._finish(files)
                     portion += 1
