@@ -49,7 +49,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One record of a page that has to be folded into the books. ``link`` None: not linked yet; ``record_id`` None: to be made."""
+    """One record of a page to be folded into the books. ``link`` None: not linked yet; ``record_id`` None: to be made."""
 
     item: Item
     record: Any  # one of core.records.Record, of the page's kind
@@ -223,8 +223,8 @@ def _meet(source: Source, store: Store, kind: Kind, strangers: Sequence[tuple[It
                     candidates=list(match.candidates),
                 ),
             )
-        elif match.record_id is not None and match.record_id in taken:
-            _park(source, done, item, twins(match.why, taken[match.record_id]))
+        elif match.taken_by or match.record_id in taken:
+            _park(source, done, item, twins(match.why, match.taken_by or taken[match.record_id or 0]))
         elif match.record_id is None and done.rules.mode == "existing" and kind in GOODS:
             done.counts[LEFT_OUT] += 1
         else:

@@ -17,6 +17,7 @@ class Match:
     record_id: int | None = None
     why: str = ""
     candidates: tuple[int, ...] = ()
+    taken_by: str = ""  # their other id that already has the card, or another stranger of the same page
 
 
 def normalise(attribute: str, value: object) -> str:

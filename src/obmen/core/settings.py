@@ -30,7 +30,7 @@ class About:
 
 
 def setting(default: Any, label: str, help: str = "", **about: Any) -> Any:
-    """A dataclass field with everything that a form, a file and the docs need. ``label`` and ``help`` are gettext_noop sentences."""
+    """A dataclass field with all that a form, a file and the docs need. ``label`` and ``help`` are gettext_noop sentences."""
     kind = about.pop("kind", None) or _kind_of(default, about)
     meta = {"about": About(label=label, help=help, kind=kind, **about)}
     if isinstance(default, list | dict):
