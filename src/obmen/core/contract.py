@@ -8,9 +8,9 @@ before, or (for a door) a ``DoorHost``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Protocol
 
@@ -114,6 +114,8 @@ class Receiving:
     deletion: str = "mark"  # mark | ignore: what a deletion mark of theirs does
     sweep: str = "off"  # off | mark: what absence from a full file does (design law 7)
     sweep_limit: int = 10  # per cent of the catalogue's cards; above it the run stops as NeedsOwner
+    partial: bool = False  # goods are left out on purpose: an offer of an unknown product is left out too, not parked
+    orders: Sequence[str] = ("state", "cancel", "payment", "shipment", "lines")  # which news of an order are taken
     fingerprint: bytes = b""  # changes when a setting changes that makes every record worth looking at again
 
 
@@ -258,6 +260,8 @@ class DoorHost(Protocol):
 
     name: str  # of the connection
     settings: Any  # an instance of the connector's settings class
+    streams: Collection[str]  # those that are switched on
+    zone: tzinfo  # in which the node's documents tell the time
 
     def now(self) -> datetime: ...
     def say(self, text: str, **facts: object) -> str:
@@ -299,6 +303,16 @@ class DoorHost(Protocol):
     def theirs(self, subject: Subject, ours: str) -> str | None:
         """Their value for ours by the connection's mapping, or None."""
         ...
+
+    def theirs_name(self, subject: Subject, ours: str) -> str | None:
+        """What they call their value for ours, or None."""
+        ...
+
+    def recall(self, name: str) -> Any:
+        """What this door noted under that name for the connection as a whole, JSON-safe; None when nothing."""
+        ...
+
+    def remember(self, name: str, value: Any) -> None: ...
 
     def journal(self, action: str, **facts: object) -> None: ...
 

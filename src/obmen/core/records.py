@@ -115,6 +115,7 @@ class Product:
     characteristics: tuple[tuple[str, str], ...] | None = None  # (name, value): set when the card is of a variant
     deleted: bool | None = None
     extra: str = ""  # XML of children that the reader does not know, untouched
+    manufacturer_key: str | None = None  # their id of the manufacturer, where they gave one beside the name
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +273,45 @@ class Order:
     extra: str = ""
 
 
-Record = Reference | Group | Property | Product | Offer | Counterparty | Order | Payment | Shipment
+@dataclass(frozen=True, slots=True)
+class OrderNews:
+    """What an accounting system says about an order that it knows from us. ``None`` and "" mean not said.
+
+    ``key`` is their own id of the order (1C's GUID) and ``number`` the number under which we sent it; ``record`` is the row of
+    ours when that number was one that we made short, and ``full_number`` what they sent back as the number in full. Times are as
+    said, local to them, already aware.
+    """
+
+    key: str
+    number: str = ""
+    full_number: str = ""
+    record: int | None = None
+    number_there: str = ""  # "Номер по 1С"
+    date_there: datetime | None = None
+    state: str = ""  # their id of the state
+    state_name: str = ""
+    cancelled: bool | None = None
+    cancel_reason: str = ""
+    deleted: bool | None = None
+    posted: bool | None = None
+    paid: bool | None = None
+    payment_number: str = ""
+    payment_date: datetime | None = None
+    shipped: bool | None = None
+    shipment_number: str = ""
+    shipment_date: datetime | None = None
+    tracking: str = ""
+    payments: tuple[Payment, ...] = ()
+    shipments: tuple[Shipment, ...] = ()
+    lines: tuple[OrderLine, ...] | None = None
+    total: Decimal | None = None
+    currency: str = ""
+    counterparty: Counterparty | None = None
+    version: str = ""
+    requisites: tuple[tuple[str, str], ...] = ()
+
+
+Record = Reference | Group | Property | Product | Offer | Counterparty | Order | OrderNews | Payment | Shipment
 
 
 def plain(value: Any) -> Any:
