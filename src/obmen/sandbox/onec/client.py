@@ -240,9 +240,7 @@ class Session:
         if self.p.two_lines and len(lines) != 2:
             # СтрЧислоСтрок counts a last empty line too, so that a trailing newline is fatal.
             raise BadAnswer(
-                _(
-                    "1C:UT wants exactly two lines as the answer to init, with no newline at the end; this one has {count}: {answer}"
-                ),
+                _("1C:UT wants exactly two lines in answer to init and no newline at the end; here are {count}: {answer}"),
                 count=len(lines),
                 answer=answer.text[:200],
             )
