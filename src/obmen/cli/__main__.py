@@ -1,0 +1,3 @@
+from obmen.cli import main
+
+main()

@@ -1,0 +1,196 @@
+"""init, serve, work, run, check, demo."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from obmen.cli.common import BAD_DATA, NEEDS_OWNER, OK, find_connection, on_terminal, say, say_json, sentence, start, tell
+
+if TYPE_CHECKING:
+    from obmen.store.models import Run
+
+ConnectionName = Annotated[str, typer.Argument(help="Name of the connection.", metavar="CONNECTION")]
+
+
+def register(app: typer.Typer) -> None:
+    for command in (init, serve, work, run, check, demo):
+        app.command()(command)
+
+
+def init(
+    admin_password: Annotated[str, typer.Option(help="Password of the user “admin”.", envvar="OBMEN_ADMIN_PASSWORD")] = "",
+) -> None:
+    """Make the data folder, keys, database and the user “admin”. Again: changes nothing."""
+    from obmen.cli import database
+
+    for name in database.make_home():
+        tell(f"made {name}")
+    start(pages=True, database=False)
+    if database.upgrade():
+        tell("the database is up to date now")
+
+    from django.contrib.auth.models import User
+
+    if User.objects.filter(username="admin").exists():
+        return
+    generated = ""
+    if not admin_password and on_terminal():
+        admin_password = typer.prompt("Password of “admin”", hide_input=True, confirmation_prompt=True, err=True)
+    if not admin_password:
+        from obmen.store.connections import new_secret
+
+        admin_password = generated = new_secret()
+    User.objects.create_superuser("admin", "", admin_password)
+    say(f"admin {generated}" if generated else "made the user admin")
+
+
+def serve(
+    port: Annotated[int, typer.Option(help="Port to answer on.", min=1, max=65535)] = 8000,
+    host: Annotated[str, typer.Option(help="Address to answer on; 0.0.0.0 for every network.")] = "127.0.0.1",
+    workers: Annotated[int, typer.Option(help="Runs executed side by side.", min=1, max=64)] = 2,
+    no_worker: Annotated[bool, typer.Option("--no-worker", help="Only the web; runs wait for “obmen work”.")] = False,
+) -> None:
+    """Web, workers and clock in one command. Ready when the port accepts; ends on SIGTERM or Ctrl-C."""
+    start(pages=True, database=False)
+    from obmen.cli import database
+
+    database.need_home()
+    database.upgrade()
+    from obmen.work import serve as server
+
+    server.web(host, port, workers=0 if no_worker else workers, ready=lambda url: tell(f"Obmen answers at {url}"))
+
+
+def work(
+    workers: Annotated[int, typer.Option(help="Runs executed side by side.", min=1, max=64)] = 2,
+    carrier: Annotated[bool, typer.Option("--carrier", help="Insist on a broker (used by itself where one is set).")] = False,
+) -> None:
+    """Workers and clock without the web. Start as many as you like, on any machine that sees the database."""
+    start()
+    from django.conf import settings
+
+    from obmen.work import serve as server
+
+    if carrier and not settings.OBMEN_BROKER_URL:
+        raise typer.BadParameter("--carrier needs OBMEN_BROKER_URL (amqp://… or redis://…)")
+    server.work(workers)
+
+
+def run(
+    connection: ConnectionName,
+    streams: Annotated[list[str] | None, typer.Argument(help="Streams; none = all that are switched on.")] = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Change nothing, here or there; say what would happen.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the finished run as one JSON object.")] = False,
+) -> int:
+    """Run streams of a connection now, here or by a worker that is quicker, and wait for the end."""
+    start()
+    from obmen.store.models import StreamSetting
+    from obmen.work import jobs
+
+    owner = find_connection(connection)
+    known = list(StreamSetting.objects.filter(connection=owner).order_by("stream").values_list("stream", "enabled"))
+    wrong = sorted(set(streams or ()) - {name for name, _on in known})
+    if wrong:
+        raise typer.BadParameter(f"no such stream: {', '.join(wrong)}; there are: {', '.join(name for name, _on in known)}")
+    wanted = list(streams or [name for name, on in known if on])
+    key = ",".join(sorted(wanted)) + (":preview" if preview else "")
+    asked = jobs.ask(owner, wanted, trigger="cli", who="cli", args={"preview": True} if preview else None, key=key)
+    ended = wait(asked.pk)
+    report(ended, as_json)
+    return exit_code(ended)
+
+
+def wait(run_id: int) -> Run:
+    """Execute the run here, unless a worker has it, and show how far it is."""
+    from obmen.store.models import Run
+    from obmen.work import jobs
+
+    end = threading.Event()
+
+    def here() -> None:
+        from django.db import connection
+
+        try:
+            name = jobs.worker_name()
+            while not end.is_set() and not jobs.work_one(name, only=run_id):
+                end.wait(jobs.POLL)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=here, daemon=True)
+    thread.start()
+    try:
+        with progress() as show:
+            while True:
+                now = Run.objects.select_related("connection").get(pk=run_id)
+                show(now.percent)
+                if now.state not in (Run.State.WAITING, Run.State.RUNNING):
+                    return now
+                time.sleep(0.2)
+    except KeyboardInterrupt:
+        jobs.ask_stop(run_id)
+        raise
+    finally:
+        end.set()
+        thread.join(10)
+
+
+class progress:
+    """A bar on a terminal, nothing in a pipe."""
+
+    def __enter__(self):  # type: ignore[no-untyped-def]
+        if not on_terminal():
+            self.bar = None
+            return lambda percent: None
+        from rich.console import Console
+        from rich.progress import Progress
+
+        self.bar = Progress(console=Console(stderr=True), transient=True)
+        self.bar.start()
+        task = self.bar.add_task("", total=100)
+        return lambda percent: self.bar.update(task, completed=percent)
+
+    def __exit__(self, *_error: object) -> None:
+        if self.bar:
+            self.bar.stop()
+
+
+def report(ended: Run, as_json: bool = False) -> None:
+    """What came of a run: one line, or the object that ``dump runs`` prints, then its warnings and errors on stderr."""
+    from obmen.cli import shapes
+
+    if as_json:
+        say_json(shapes.run(ended))
+    else:
+        counts = ", ".join(f"{name} {count}" for name, count in ended.counts.items() if count)
+        say(f"{ended.state}: {counts or 'nothing to do'}")
+        if ended.text:
+            tell(sentence(ended.text, ended.facts))
+    for line in ended.lines.exclude(level="info").order_by("id"):
+        tell(f"{line.level}: {sentence(line.text, line.facts)}")
+
+
+def exit_code(ended: Run) -> int:
+    return {"done": OK, "needs_owner": NEEDS_OWNER}.get(ended.state, BAD_DATA)
+
+
+def check(connection: ConnectionName) -> None:
+    """Ask the outside system who we are to it."""
+    start()
+    from obmen.store import connections
+
+    say(connections.connector_of(find_connection(connection)).check())
+
+
+def demo(
+    port: Annotated[int, typer.Option(help="Port of the page.", min=1, max=65535)] = 8000,
+    stay: Annotated[bool, typer.Option("--stay/--no-stay", help="Leave the page open at the end.")] = True,
+) -> int:
+    """A hub with sandbox partners that does a full exchange and leaves its page open."""
+    from obmen.demo import main
+
+    return int(main(port=port, stay=stay) or OK)
