@@ -97,6 +97,17 @@ class Page:
     done: int = 0
     total: int = 0
     whole: bool = False  # what a record does not list (prices, stock) is gone, instead of not said
+    sweep: SweepKey | None = None  # set by sources of whole catalogues when the settings judge absence
+    positions: Sequence[int] = ()  # of the ``unchanged`` ones in Known.seen(kind); only kept for a sweep
+
+
+@dataclass(frozen=True, slots=True)
+class SweepKey:
+    """Which load of which catalogue a page belongs to. ``whole``: this portion says that it is not only changes."""
+
+    catalogue: str
+    run: str  # equal in all portions of one load: ДатаФормирования of 1C:UT and UNF
+    whole: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +124,7 @@ class Receiving:
     pictures: str = "replace"  # off | append | replace
     deletion: str = "mark"  # mark | ignore: what a deletion mark of theirs does
     sweep: str = "off"  # off | mark: what absence from a full file does (design law 7)
+    order_parts: Sequence[str] = ("state", "cancel", "payment", "shipment", "lines")  # of what comes back about orders
     sweep_limit: int = 10  # per cent of the catalogue's cards; above it the run stops as NeedsOwner
     partial: bool = False  # goods are left out on purpose: an offer of an unknown product is left out too, not parked
     orders: Sequence[str] = ("state", "cancel", "payment", "shipment", "lines")  # which news of an order are taken

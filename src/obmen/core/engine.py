@@ -27,6 +27,7 @@ from obmen.core.contract import (
     Sink,
     Source,
     StartAgain,
+    SweepKey,
 )
 from obmen.core.matching import Match
 from obmen.core.records import Kind, Record, digest
@@ -82,6 +83,8 @@ class Settlement:
     links: list[Link] = field(default_factory=list)  # of a push
     bookmark: Bookmark | None = None
     whole: bool = False
+    sweep: SweepKey | None = None
+    positions: Sequence[int] = ()
     percent: int = 0
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -134,6 +137,7 @@ def pull(
 def read_page(source: Source, store: Store, page: Page) -> Settlement:
     """What a page would change: no writing, and no parsing of what has not changed."""
     done = Settlement(source.stream, page.kind, source.rules, bookmark=page.bookmark, whole=page.whole)
+    done.sweep, done.positions = page.sweep, page.positions
     done.percent = page.done * 100 // page.total if page.total else 0
     done.counts[UNCHANGED] += page.unchanged
     items = _last_of_each(page.items, done)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,7 +21,7 @@ from obmen.core.engine import CREATED, MATCHED, UNCHANGED, UPDATED, Link, Said, 
 from obmen.core.matching import Match
 from obmen.core.records import Group, Kind, Offer, Product, Property, Reference, Subject
 from obmen.core.words import gettext_noop as _
-from obmen.store import bulk, goods, models
+from obmen.store import bulk, goods, models, sweeping
 from obmen.store.goods import Books
 
 YIELD = (
@@ -35,6 +36,13 @@ MATCH_COLUMNS = {
     Kind.OFFER: frozenset({"article", "barcode", "name"}),
     Kind.COUNTERPARTY: frozenset({"inn", "kpp", "okpo", "phone", "email", "name", "full_name"}),
 }
+
+
+SEEN_ROWS = "SELECT id, seen FROM store_link WHERE connection_id = %s AND length(seen) = 16 AND kind {in}"
+
+
+def _with_variants(kind: Kind) -> list[Kind]:
+    return [Kind.PRODUCT, Kind.VARIANT] if kind is Kind.PRODUCT else [kind]
 
 
 class Lease(Protocol):
@@ -52,7 +60,8 @@ class DjangoStore:
         self.total: Counter[str] = Counter()
         self.differences: list[dict[str, Any]] = []  # of a preview, at most DIFFERENCES_KEPT
         self.on_order: Any = None  # set by work/run.py: folds what 1C says of an order (core/orders.py)
-        self.sweeps: set[tuple[str, str]] = set()
+        self.keep_positions = False  # a sweep wants to know which cards were recognised without parsing
+        self._link_ids: dict[Kind, array[int]] = {}
         self._references: dict[tuple[Subject, str], int] = {}
         self._page: dict[Kind, dict[str, Link]] = {}
         self._carried: dict[str, list[str]] | None = None
@@ -66,20 +75,25 @@ class DjangoStore:
 
     def seen(self, kind: Kind) -> bytes:
         """Digests in the order of the links. Catalogue cards of variants stand among the products, as in their files."""
-        kinds = [Kind.PRODUCT, Kind.VARIANT] if kind is Kind.PRODUCT else [kind]
+        names = [str(k) for k in _with_variants(kind)]
         with db.cursor() as cursor:
+            if self.keep_positions:
+                rows = bulk.select_in(cursor, SEEN_ROWS, names, self.connection.pk)
+                rows.sort()
+                self._link_ids[kind] = array("q", (row[0] for row in rows))
+                return b"".join(bytes(row[1]) for row in rows)
             if db.vendor == "sqlite":
                 # The unary plus keeps SQLite from walking the index of ids and sorting: the table is in the right order already.
                 cursor.execute(
-                    "SELECT CAST(group_concat(seen, '') AS BLOB) FROM (SELECT seen FROM store_link"
-                    " WHERE +connection_id = %s AND +kind IN (SELECT value FROM json_each(%s)) AND length(seen) = 16 ORDER BY id)",
-                    [self.connection.pk, bulk.to_json([str(k) for k in kinds])],
+                    "SELECT CAST(group_concat(seen, '') AS BLOB) FROM (SELECT seen FROM store_link WHERE +connection_id = %s"
+                    " AND +kind IN (SELECT value FROM json_each(%s)) AND length(seen) = 16 ORDER BY id)",
+                    [self.connection.pk, bulk.to_json(names)],
                 )
             else:
                 cursor.execute(
                     "SELECT string_agg(seen, ''::bytea ORDER BY id) FROM store_link"
                     " WHERE connection_id = %s AND kind = ANY(%s) AND length(seen) = 16",
-                    [self.connection.pk, [str(k) for k in kinds]],
+                    [self.connection.pk, names],
                 )
             value = cursor.fetchone()[0]
         return bytes(value) if value else b""
@@ -293,6 +307,8 @@ class DjangoStore:
             with db.cursor() as cursor:
                 if settlement.said:
                     counts += self._settle_said(cursor, settlement, now)
+                if settlement.sweep is not None:
+                    self._note_sweep(cursor, settlement, now)
                 if settlement.links:
                     self._write_links(cursor, settlement.kind, settlement.links)
                 if settlement.parked or self._anything_parked():
@@ -556,6 +572,45 @@ class DjangoStore:
                 defaults={"record_id": order_id, "seen": s.item.digest, "gone": False},
             )
         return counts
+
+    def finish(self) -> None:
+        """After the last page: what could be resolved only once everything is there (groups may come behind their goods)."""
+        with transaction.atomic(), db.cursor() as cursor:
+            if self.lease is not None:
+                self.lease.renew(None, dict(self.total))
+            cursor.execute(
+                "UPDATE store_group SET parent_id = (SELECT p.id FROM store_group p WHERE p.source_id = store_group.source_id"
+                " AND p.key = store_group.parent_key) WHERE source_id = %s AND parent_key <> '' AND parent_id IS NULL",
+                [self.connection.pk],
+            )
+            first = "json_extract(groups, '$[0]')" if db.vendor == "sqlite" else "(groups ->> 0)"
+            cursor.execute(
+                "UPDATE store_product SET group_id = (SELECT g.id FROM store_group g WHERE g.source_id = %s"
+                f" AND g.key = {first}) WHERE group_id IS NULL AND id IN (SELECT record_id FROM store_link"
+                " WHERE connection_id = %s AND kind = 'product')",
+                [self.connection.pk, self.connection.pk],
+            )
+
+    # --- sweeps ------------------------------------------------------------------------------------------------------------
+
+    def _note_sweep(self, cursor: CursorWrapper, settlement: Settlement, now: datetime) -> None:
+        """Every card that this page mentions, also those that were recognised without parsing, by their place in ``seen``."""
+        key = settlement.sweep
+        if key is None:
+            return
+        kinds = _with_variants(settlement.kind)
+        ids = [self._link_ids[settlement.kind][i] for i in settlement.positions]
+        said = [*settlement.settled_ids, *(s.item.external_id for s in settlement.said)]
+        for kind in kinds:
+            rows = bulk.select_in(
+                cursor,
+                "SELECT id FROM store_link WHERE connection_id = %s AND kind = %s AND external_id {in}",
+                said,
+                self.connection.pk,
+                str(kind),
+            )
+            ids += [row[0] for row in rows]
+        sweeping.note(self.connection, key.catalogue, str(kinds[0]), key.run, key.whole, ids, now)
 
     # --- links, parked -----------------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import F, Prefetch, QuerySet
 from django.utils import timezone
 
+from obmen.core.contract import BadRecord, MissingLink
 from obmen.core.records import (
     Address,
     Counterparty,
@@ -18,10 +19,12 @@ from obmen.core.records import (
     Kind,
     Order,
     OrderLine,
+    OrderNews,
     Payment,
     Shipment,
     plain,
 )
+from obmen.core.words import gettext_noop as _
 from obmen.store import models, outbox
 
 PLAIN_FIELDS = (
@@ -230,3 +233,26 @@ def save_counterparty(said: Counterparty | None, source: models.Connection | Non
             record_kind=Kind.COUNTERPARTY, record_id=row.pk, version=row.version, at=now, changes=changes
         )
     return row
+
+
+def find(news: OrderNews, connection: models.Connection) -> models.Order:
+    """The order that a partner speaks of: by the row that we told, by their link, by key, by number when just one has it.
+
+    Raises MissingLink (it may come later) or BadRecord (several orders have that number).
+    """
+    everything = with_parts(models.Order.objects.all())
+    if news.record is not None and (row := everything.filter(pk=news.record).first()):
+        return row
+    linked = models.Link.objects.filter(connection=connection, kind=Kind.ORDER, external_id=news.key).values("record_id")
+    if row := everything.filter(pk__in=linked).first():
+        return row
+    for word in dict.fromkeys([news.key, news.full_number, news.number]):
+        if word and (row := everything.filter(key=word).first()):
+            return row
+    for word in dict.fromkeys([news.full_number, news.number]):
+        rows = list(everything.filter(number=word)[:2]) if word else []
+        if len(rows) == 1:
+            return rows[0]
+        if rows:
+            raise BadRecord(_("Several orders have the number {number}; correct the numbers, then try again"), number=word)
+    raise MissingLink(_("It points at {kind} {id}, which has not come yet"), kind="order", id=news.number or news.key)
