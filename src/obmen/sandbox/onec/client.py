@@ -185,13 +185,14 @@ class Client:
         """1C:UNF, unlike 1C:UT, repeats broken reads and guesses encodings."""
         return self.profile.rules == "unf"
 
-    def open(self, type: str) -> Session:
-        """A session of ``catalog`` or ``sale``: checkauth is called on entering the ``with``.
+    def open(self, type: str, *, download: bool = False) -> Session:
+        """A session of ``catalog`` or ``sale``: checkauth is called on entering the ``with``. ``download``: it will fetch
+        orders; 1C:UNF composes its addresses differently then.
 
         Raises Refused, BadAnswer, NoAnswer, as every method of the session.
         """
         self.sessions += 1
-        return Session(self, type, self.sessions)
+        return Session(self, type, self.sessions, download)
 
     def check(self) -> None:
         """The button "Test the connection": checkauth and nothing else."""
@@ -200,8 +201,8 @@ class Client:
 
 
 class Session:
-    def __init__(self, client: Client, type: str, number: int) -> None:
-        self.client, self.p, self.type, self.number = client, client.profile, type, number
+    def __init__(self, client: Client, type: str, number: int, download: bool) -> None:
+        self.client, self.p, self.type, self.number, self.download = client, client.profile, type, number, download
         self.cookie = self.sessid = self.line4 = self.timestamp = ""
         self.zip, self.limit = False, -1
         self._calls = 0
@@ -359,8 +360,7 @@ class Session:
         known = mode != "checkauth" and bool(self.sessid)
         before = after = ""
         if p.sessid == "verbatim" and known:
-            if sale and (mode in ("query", "success") or (mode == "init" and not self._uploading)):
-                # 1C:UNF writes the download of orders in another procedure, which puts the session last.
+            if self.download:
                 after = f"&{self.line4}" + (f"&cmlVersion={p.cml_version}" if mode == "init" and p.cml_version else "")
             else:
                 before = f"&{self.line4}&version={version}&cmlVersion={p.cml_version}"
@@ -371,13 +371,6 @@ class Session:
         stamp = f"&timestamp={self.timestamp}" if mode == "deactivate" and self.timestamp else ""
         name = f"&filename={filename}" if filename else ""
         return f"/{self.client.address.script}?type={self.type}{before}&mode={mode}{name}{after}{stamp}"
-
-    _uploading = True
-
-    def for_download(self) -> Session:
-        """The session will fetch orders: 1C:UNF composes its addresses differently then."""
-        self._uploading = False
-        return self
 
     def _call(
         self, method: str, mode: str, filename: str = "", *, body: tuple[BinaryIO, int, int] | None = None, chunk: int = 1
