@@ -41,7 +41,7 @@ class Schema:
         braces = "{" + self.namespace + "}"
         return [
             Finding(error.line, _element_of(error.message.replace(braces, "")), error.message.replace(braces, ""))
-            for error in self._schema.error_log
+            for error in self._schema.error_log  # type: ignore[attr-defined]  # the stubs forget that it is a list
         ]
 
 

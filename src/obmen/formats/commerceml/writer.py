@@ -462,7 +462,9 @@ def _unit_facts(unit: str | None, about: Sequence[tuple[str, str]] | None) -> tu
     code = known.get("code", "").strip() or (said if said.isdigit() else _CODE_OF.get(said.rstrip("."), ""))
     code = code.zfill(3) if code.isdigit() else code
     short, full, abbreviation = UNITS.get(code, ("", "", ""))
-    name = said if said and not said.isdigit() else known.get("name", "") or short
+    name = known.get("short_name", short if about is None else "")
+    if said and not said.isdigit() and said != known.get("full_name"):
+        name = said
     return code, name, known.get("full_name", full), known.get("international", abbreviation)
 
 
@@ -477,8 +479,9 @@ def _base_unit(dialect: Dialect, unit: str | None, about: Sequence[tuple[str, st
     pairs += [("МеждународноеСокращение", abbreviation)] if abbreviation else []
     start = f"<БазоваяЕдиница{_attributes(pairs)}"
     if dialect.unit == "recount" and code:
-        ratio = dict(about or ()).get("ratio", "1")
-        inside = f"<Пересчет>{_element('Единица', code)}{_element('Коэффициент', ratio)}</Пересчет>"
+        known = dict(about or ())
+        packing, ratio = known.get("ratio_unit") or code, known.get("ratio") or "1"
+        inside = f"<Пересчет>{_element('Единица', packing)}{_element('Коэффициент', ratio)}</Пересчет>"
         return f"{start}>{text(name)}{inside}</БазоваяЕдиница>"
     return f"{start}>{text(name)}</БазоваяЕдиница>"
 
@@ -489,6 +492,8 @@ def _price_unit(dialect: Dialect, unit: str | None) -> str:
         return ""
     code, name, _full, _abbreviation = _unit_facts(unit, None)
     shortest, longest = dialect.unit_length
+    if not dialect.xsd:
+        shortest, longest = 0, NAME_LENGTH
     for value in (name, code) if dialect.price_unit == "name" else (code, name):
         if value and shortest <= len(value) <= longest:
             return _element("Единица", value)
@@ -728,7 +733,7 @@ def counterparty(
     is there (1C:UT 11.5), so a person never gets one and a company never gets ПолноеНаименование."""
     name = name_of(c)
     full = (c.full_name or name)[:255]
-    legal = c.kind == "company"
+    legal = c.kind != "person"
     registered = _address(dialect, "ЮридическийАдрес" if legal else "АдресРегистрации", c.legal_address)
     numbers = _filled("ИНН", c.inn) + _filled("КПП", c.kpp)
     if legal:
@@ -1027,7 +1032,7 @@ class _Uniform:
 
     @classmethod
     def of(cls, lines: Sequence[Line]) -> _Uniform:
-        unit = any(ln.unit is not None or ln.ratio is not None for ln in lines)
+        unit = any(ln.packing or ln.unit is not None or ln.ratio is not None for ln in lines)
         rate = any(ln.rate is not None for ln in lines)
         mixed = (unit and any(ln.unit is None for ln in lines)) or (rate and any(ln.rate is None for ln in lines))
         return cls(unit, rate, mixed)
@@ -1055,7 +1060,7 @@ def line(dialect: Dialect, ln: Line, *, answer: bool = False, uniform: _Uniform 
         head, packing = "", _line_unit(unit) if unit else ""
     else:
         head = _document_unit(dialect, unit)
-        packing = _packing(dialect, unit) if unit and ratio is not None else ""
+        packing = _packing(dialect, ln.packing, unit) if ln.packing or uniform.unit else ""
     return "".join(
         (
             f"<Товар{status}>{_element('Ид', ln.key)}{mark}{_filled('Штрихкод', ln.barcode)}{_filled('Артикул', ln.article)}",
@@ -1098,10 +1103,11 @@ def _document_unit(dialect: Dialect, unit: Unit | None) -> str:
     return f"<БазоваяЕдиница{_attributes(pairs)}>{text(unit.text)}</БазоваяЕдиница>"
 
 
-def _packing(dialect: Dialect, unit: Unit) -> str:
-    shortest, longest = dialect.unit_length
-    code = unit.code or _CODE_OF.get(unit.text, "")
-    for value in (code, unit.text):
+def _packing(dialect: Dialect, said: str, unit: Unit | None) -> str:
+    """Единица of a line as said, else the code or name of its unit; only what the schema has room for."""
+    shortest, longest = dialect.unit_length if dialect.xsd else (0, NAME_LENGTH)
+    code, name = (unit.code or _CODE_OF.get(unit.text, ""), unit.text) if unit else ("", "")
+    for value in (said, code, name):
         if value and shortest <= len(value) <= longest:
             return _element("Единица", value)
     return ""
@@ -1192,7 +1198,7 @@ def info(
         for tag, records in ((dialect.statuses, statuses), ("ПлатежныеСистемы", payments), ("СлужбыДоставки", deliveries)):
             yield f"<{tag}>\n"
             for r in records:
-                kind = _filled("ТипОплаты", dict(r.attributes).get("type")) if tag == "ПлатежныеСистемы" else ""
+                kind = _filled("ТипОплаты", dict(r.attributes).get("ТипОплаты")) if tag == "ПлатежныеСистемы" else ""
                 yield f"<Элемент>{_element('Ид', r.key)}{_element('Название', r.name)}{kind}</Элемент>\n"
             yield f"</{tag}>\n"
         yield "</Справочник>\n"
