@@ -118,7 +118,8 @@ def read_order(data: Any, zone: ZoneInfo) -> Order:
     """The shape of ``dump orders`` → record. Only ``key`` and ``date`` must be there; a date without offset is in ``zone``.
 
     Left out: ``number`` is the key; a line's ``total`` is quantity × price − discount; the order's ``total`` is the sum of its
-    lines, and the delivery's price where no line is the delivery, less the document's discount. Raises BadRecord that names the field.
+    lines, and the delivery's price where no line is the delivery, less the document's discount. Raises BadRecord that names
+    the field.
     """
     values = _known(Order, data, "", OURS)
     if not str(values.get("key", "")).strip():

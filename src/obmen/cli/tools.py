@@ -34,10 +34,12 @@ def list_keys() -> None:
     start()
     from collections import Counter
 
+    from django.conf import settings
+
     from obmen.store import secrets
 
     used = Counter(value.split(":")[1] for _pk, value in _encrypted())
-    for key in secrets.keys():
+    for key in settings.OBMEN_KEYS:
         ident = secrets.key_id(key)
         say(f"{ident}  {used.pop(ident, 0)}")
     for ident, count in used.items():

@@ -90,8 +90,15 @@ def work(workers: int) -> None:
     signals.worker_ready.connect(begin, weak=False)
     signals.worker_shutting_down.connect(end, weak=False)
     app().worker_main(
-        ["worker", "--pool=threads", f"--concurrency={workers}", "--loglevel=WARNING", "--without-gossip", "--without-mingle"]
-        + [f"--hostname=obmen-{uuid.uuid4().hex[:8]}@%h"]
+        [
+            "worker",
+            "--pool=threads",
+            f"--concurrency={workers}",
+            "--loglevel=WARNING",
+            "--without-gossip",
+            "--without-mingle",
+            f"--hostname=obmen-{uuid.uuid4().hex[:8]}@%h",
+        ]
     )
 
 

@@ -37,10 +37,11 @@ def web(host: str, port: int, *, workers: int = WORKERS, ready: Callable[[str], 
     """
     import waitress
 
+    spool = settings.OBMEN_HOME / "tmp"
+    for folder in (spool, settings.STATIC_ROOT):  # whitenoise warns when there is none
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     from obmen.web.wsgi import application
 
-    spool = settings.OBMEN_HOME / "tmp"
-    spool.mkdir(mode=0o700, parents=True, exist_ok=True)
     tempfile.tempdir = str(spool)  # received bodies: /tmp is memory on many machines
     behind_proxy = {"trusted_proxy": "*", "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto"}}
     signal.signal(signal.SIGTERM, _leave)
