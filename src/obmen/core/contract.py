@@ -124,7 +124,6 @@ class Receiving:
     pictures: str = "replace"  # off | append | replace
     deletion: str = "mark"  # mark | ignore: what a deletion mark of theirs does
     sweep: str = "off"  # off | mark: what absence from a full file does (design law 7)
-    order_parts: Sequence[str] = ("state", "cancel", "payment", "shipment", "lines")  # of what comes back about orders
     sweep_limit: int = 10  # per cent of the catalogue's cards; above it the run stops as NeedsOwner
     partial: bool = False  # goods are left out on purpose: an offer of an unknown product is left out too, not parked
     orders: Sequence[str] = ("state", "cancel", "payment", "shipment", "lines")  # which news of an order are taken

@@ -30,7 +30,7 @@ from obmen.core.contract import (
     SweepKey,
 )
 from obmen.core.matching import Match
-from obmen.core.records import Kind, Record, digest
+from obmen.core.records import Kind, Record, Reference, digest
 from obmen.core.words import gettext_noop as _
 
 CREATED, MATCHED, UPDATED, UNCHANGED = "created", "matched", "updated", "unchanged"
@@ -185,6 +185,9 @@ def _fold(source: Source, store: Store, kind: Kind, items: Sequence[Item], links
     strangers: list[tuple[Item, Any]] = []
     for (item, record), obstacle in zip(good, obstacles, strict=True):
         key = key_of(record)
+        if isinstance(obstacle, MissingLink) and done.rules.partial:
+            done.counts[LEFT_OUT] += 1
+            continue
         if obstacle is not None:
             _park(source, done, replace(item, external_id=key), obstacle)
             continue
@@ -247,8 +250,8 @@ def twins(why: str, other: str) -> BadRecord:
 
 
 def key_of(record: Any) -> str:
-    """The id that the record itself says."""
-    return str(record.key)
+    """The id that the record itself says; references of all subjects share one kind, so theirs carries the subject."""
+    return f"{record.subject}:{record.key}" if isinstance(record, Reference) else str(record.key)
 
 
 def _park(source: Source, done: Settlement, item: Item, error: BadRecord) -> None:

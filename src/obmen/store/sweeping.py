@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from obmen.store.adapter import DjangoStore
 
 QUIET = timedelta(minutes=30)
-TOO_MANY = _("A whole load of {catalogue} left out {missing} of {known} cards, more than {limit} %. Nothing was marked: look at the load, then raise the limit or send it again")  # fmt: skip
+TOO_MANY = _(
+    "A whole load of {catalogue} left out {missing} of {known} cards, more than {limit} %. Nothing was marked: look at the load,"
+    " then raise the limit or send it again"
+)
 
 
 def note(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ def _import(run: models.Run, store: DjangoStore) -> None:
 
 def _prepare(store: DjangoStore, files: Sequence[Path]) -> Source:
     source = connections.connector_of(store.connection).open_files(files)
-    store.on_order = order_folder(store, source.rules.order_parts)
+    store.on_order = order_folder(store, source.rules.orders)
     store.keep_positions = source.rules.sweep != "off"
     return source
 

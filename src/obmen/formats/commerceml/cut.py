@@ -146,7 +146,7 @@ def _skeleton(head: bytes, tail: bytes, shape: Shape, encoding: str) -> bytes:
         root = etree.fromstring(head + b"<obmen_marker/>" + tail, etree.XMLParser(**PARSER_OPTIONS))  # type: ignore[arg-type]
     except etree.XMLSyntaxError as error:
         raise OddShape(f"head and tail are not well-formed: {error}") from None
-    if root.getroottree().docinfo.doctype:
+    if root.getroottree().docinfo.doctype:  # type: ignore[union-attr]
         raise OddShape("a document type")
     marker = root.find(".//{*}obmen_marker")
     if marker is None:
