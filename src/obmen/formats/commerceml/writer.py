@@ -468,9 +468,10 @@ def _unit_facts(unit: str | None, about: Sequence[tuple[str, str]] | None) -> tu
     return code, name, known.get("full_name", full), known.get("international", abbreviation)
 
 
-def _base_unit(dialect: Dialect, unit: str | None, about: Sequence[tuple[str, str]] | None) -> str:
+def _base_unit(dialect: Dialect, unit: str | None, about: Sequence[tuple[str, str]] | None, *, required: bool) -> str:
+    """The schemas require БазоваяЕдиница of every card, but let it be empty; one that names no goods is no card."""
     if unit is None and about is None:
-        return "<БазоваяЕдиница/>" if dialect.xsd else ""
+        return "<БазоваяЕдиница/>" if dialect.xsd and required else ""
     if dialect.unit == "id":
         return _element("БазоваяЕдиница", unit or dict(about or ()).get("code", ""))
     code, name, full, abbreviation = _unit_facts(unit, about)
@@ -566,7 +567,6 @@ def product(dialect: Dialect, p: Product) -> str:
     ):
         if value is not None and name not in said:
             requisites.append((name, value))
-    title = p.name if p.name is not None else "" if dialect.xsd else None
     groups = "".join(_element("Ид", key) for key in p.groups or ())
     manufacturer = ""
     if p.manufacturer:
@@ -575,8 +575,8 @@ def product(dialect: Dialect, p: Product) -> str:
     return (
         f"<Товар{status}>{_element('Ид', p.key)}{mark}{_barcode(dialect, p.barcode)}{_element('Артикул', p.article)}"
         + (_element("Код", p.code) if dialect.more else "")
-        + _element("Наименование", None if title is None else title[:NAME_LENGTH])
-        + _base_unit(dialect, p.unit, p.unit_attributes)
+        + _element("Наименование", None if p.name is None else p.name[:NAME_LENGTH])
+        + _base_unit(dialect, p.unit, p.unit_attributes, required=p.name is not None)
         + (f"<Группы>{groups}</Группы>" if groups else "")
         + (_element("Категория", p.category) if dialect.more else "")
         + _element("Описание", p.description)
@@ -595,11 +595,10 @@ def product(dialect: Dialect, p: Product) -> str:
 def _card(dialect: Dialect, o: Offer) -> tuple[str, str]:
     """Start tag and what an offer says besides prices and stock."""
     status, mark = _status(dialect, o.deleted)
-    name = o.name if o.name is not None else "" if dialect.xsd else None
     return f"<Предложение{status}>", (
         f"{_element('Ид', o.key)}{mark}{_barcode(dialect, o.barcode)}{_element('Артикул', o.article)}"
-        + _element("Наименование", None if name is None else name[:NAME_LENGTH])
-        + _base_unit(dialect, o.unit, None)
+        + _element("Наименование", None if o.name is None else o.name[:NAME_LENGTH])
+        + _base_unit(dialect, o.unit, None, required=o.name is not None)
         + "".join(_element("Картинка", path) for path in o.pictures or ())
         + _property_values(o.properties)
         + _characteristics(o.characteristics)
@@ -774,10 +773,12 @@ def _contacts(dialect: Dialect, c: Counterparty, answer: bool) -> str:
     pairs = [(word, value) for word, value in ((mail, c.email), (phone, c.phone)) if value and (answer or value not in said)]
     ours = {value for _word, value in pairs}
     pairs += [(kind, value) for kind, value in c.contacts if value not in ours]
+    if dialect.xsd >= "2.07":
+        pairs = [(kind if kind in SCHEMA_CONTACTS else "Прочее", value) for kind, value in pairs]
+    elif dialect.xsd:  # 2.04–2.06 have no word for other kinds
+        pairs = [(kind, value) for kind, value in pairs if kind in SCHEMA_CONTACTS and kind != "Прочее"]
     if not pairs:
         return ""
-    if dialect.xsd:
-        pairs = [(kind if kind in SCHEMA_CONTACTS else "Прочее", value) for kind, value in pairs]
     inside = "".join(f"<Контакт>{_element('Тип', k)}{_element('Значение', v)}</Контакт>" for k, v in pairs)
     return f"<Контакты>{inside}</Контакты>"
 
