@@ -1,0 +1,41 @@
+"""1C, BAS, MoySklad and everything else that calls an online shop by CommerceML 2: we are the shop.
+
+door.py is the conversation, received.py the files it brings, api.py the source over them, convert.py what the settings make of
+records, profiles/ the known callers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, tzinfo
+from pathlib import Path
+from typing import Any
+
+from obmen.connectors.commerceml_door.api import CommerceMLFiles
+from obmen.connectors.commerceml_door.door import Door
+from obmen.connectors.commerceml_door.profiles import all_profiles
+from obmen.connectors.commerceml_door.settings import STREAMS, DoorSettings
+from obmen.core import contract
+from obmen.core.words import gettext_noop as _
+
+
+class CommerceMLDoor(contract.Connector):
+    key = "commerceml_door"
+    title = _("1C and other systems by CommerceML (they call us)")
+    aliases = ("commerceml", "1c", "onec", "cml", "door")
+    settings = DoorSettings
+    streams = STREAMS
+
+    @classmethod
+    def profiles(cls) -> Mapping[str, Mapping[str, Any]]:
+        return all_profiles()
+
+    def check(self) -> str:
+        return _("This connection waits for calls; use “Check the connection” over there.")
+
+    def doors(self) -> Mapping[str, contract.Door]:
+        return {"": Door()}
+
+    def open_files(self, files: Sequence[Path], streams: Collection[str] = STREAMS, zone: tzinfo = UTC) -> CommerceMLFiles:
+        """A source over exchange files. ``streams`` are those that are switched on, ``zone`` is where the node's times are told."""
+        return CommerceMLFiles(files, self.s, streams, zone)
