@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
 BASE = Path(__file__).resolve().parent
@@ -106,6 +107,8 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_ENABLE_ADMIN = False
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_TEMPLATE = "obmen/locked.html"
 SILENCED_SYSTEM_CHECKS = ["axes.W003"]
 
 ROOT_URLCONF = "obmen.web.urls"
@@ -163,4 +166,90 @@ LOGGING = {
     "loggers": {"axes": {"level": "ERROR"}},
 }
 
-UNFOLD: dict[str, Any] = {"SITE_TITLE": "Obmen", "SITE_HEADER": "Obmen", "SITE_SUBHEADER": _("exchange hub")}
+
+def _static(name: str) -> Any:
+    def address(_request: Any) -> str:
+        from django.templatetags.static import static  # not before the settings are read
+
+        return static(name)
+
+    return address
+
+
+def _menu(title: Any, icon: str, name: str, permission: str) -> dict[str, Any]:
+    def allowed(request: Any) -> bool:
+        return bool(request.user.has_perm(permission))
+
+    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{name}"), "permission": allowed}
+
+
+UNFOLD: dict[str, Any] = {
+    "SITE_TITLE": "Obmen",
+    "SITE_HEADER": "Obmen",
+    "SITE_SUBHEADER": _("exchange hub"),
+    "SITE_SYMBOL": "swap_horizontal_circle",
+    "SITE_URL": None,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _static("obmen/icon.svg")}],
+    "SHOW_LANGUAGES": True,
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "BORDER_RADIUS": "6px",
+    "DASHBOARD_CALLBACK": "obmen.web.overview.fill",
+    "STYLES": [_static("obmen/obmen.css")],
+    "SCRIPTS": [_static("obmen/obmen.js")],
+    "COLORS": {
+        "primary": {
+            "50": "oklch(97% .014 254.604)",
+            "100": "oklch(93.2% .032 255.585)",
+            "200": "oklch(88.2% .059 254.128)",
+            "300": "oklch(80.9% .105 251.813)",
+            "400": "oklch(70.7% .165 254.624)",
+            "500": "oklch(62.3% .214 259.815)",
+            "600": "oklch(54.6% .215 262.881)",
+            "700": "oklch(48.8% .2 264.376)",
+            "800": "oklch(42.4% .17 265.638)",
+            "900": "oklch(37.9% .146 265.522)",
+            "950": "oklch(28.2% .091 267.935)",
+        }
+    },
+    "SIDEBAR": {
+        "show_search": False,
+        "show_all_applications": False,
+        "navigation": [
+            {
+                "items": [
+                    {"title": _("Overview"), "icon": "dashboard", "link": reverse_lazy("admin:index")},
+                ],
+            },
+            {
+                "title": _("Exchange"),
+                "items": [
+                    _menu(_("Connections"), "cable", "store_connection_changelist", "store.view_connection"),
+                    _menu(_("Runs"), "sync", "store_run_changelist", "store.view_run"),
+                    _menu(_("Parked"), "pan_tool", "store_parked_changelist", "store.view_parked"),
+                    _menu(_("Journal"), "history", "store_journalentry_changelist", "store.view_journalentry"),
+                    _menu(_("Traffic"), "forum", "store_message_changelist", "store.view_message"),
+                ],
+            },
+            {
+                "title": _("Books"),
+                "items": [
+                    _menu(_("Products"), "inventory_2", "store_product_changelist", "store.view_product"),
+                    _menu(_("Offers"), "sell", "store_offer_changelist", "store.view_offer"),
+                    _menu(_("Groups of goods"), "account_tree", "store_group_tree", "store.view_group"),
+                    _menu(_("Orders"), "shopping_cart", "store_order_changelist", "store.view_order"),
+                    _menu(_("Counterparties"), "groups", "store_counterparty_changelist", "store.view_counterparty"),
+                    _menu(_("References"), "list_alt", "store_reference_changelist", "store.view_reference"),
+                    _menu(_("Properties"), "tune", "store_property_changelist", "store.view_property"),
+                ],
+            },
+            {
+                "title": _("People"),
+                "items": [
+                    _menu(_("Users"), "person", "auth_user_changelist", "auth.view_user"),
+                    _menu(_("Groups and permissions"), "shield_person", "auth_group_changelist", "auth.view_group"),
+                ],
+            },
+        ],
+    },
+}
