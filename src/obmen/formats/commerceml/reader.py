@@ -127,7 +127,7 @@ def offer_kind(children: Collection[str], section: str) -> Kind:
 
 
 @contextmanager
-def _opened(file: Path | str | BinaryIO) -> Iterator[BinaryIO]:
+def opened(file: Path | str | BinaryIO) -> Iterator[BinaryIO]:
     if isinstance(file, str | os.PathLike):
         with open(file, "rb") as stream:
             yield stream
@@ -310,8 +310,8 @@ def line_of(el: Element) -> int:
 
 def look(file: Path | BinaryIO, name: str = "") -> Root:
     """What the root says, from the first bytes alone. Raises BadDocument as ``read`` would for the same beginning."""
-    with _opened(file) as stream:
-        source = Source(stream, name or _name(file))
+    with opened(file) as stream:
+        source = Source(stream, name or name_of(file))
         for item in events(source, None):
             if item is not None:
                 return _root(source, item[1])
@@ -336,7 +336,7 @@ def is_complete(file: Path | BinaryIO) -> bool:
 
     White space, comments and processing instructions behind the root are tolerated. False also for what is no XML at all.
     """
-    with _opened(file) as stream:
+    with opened(file) as stream:
         try:
             source = Source(stream, "")
             stream.seek(0, os.SEEK_END)
@@ -374,7 +374,7 @@ def whole(data: bytes, expected: str, name: str = "") -> Element:
     return root
 
 
-def _name(file: object) -> str:
+def name_of(file: object) -> str:
     path = file if isinstance(file, str | os.PathLike) else getattr(file, "name", "")
     return os.path.basename(path) if isinstance(path, str | os.PathLike) else ""
 
@@ -401,8 +401,8 @@ def read(file: Path | BinaryIO, name: str = "") -> Iterator[Section | Raw | Unkn
     A group comes after the groups inside it; an Unknown comes at the latest at the end of its section. ``name`` is for
     messages. Raises BadDocument (facts: file, line, element, expected), after everything that stands before the fault.
     """
-    with _opened(file) as stream:
-        source = Source(stream, name or _name(file))
+    with opened(file) as stream:
+        source = Source(stream, name or name_of(file))
         check_root(source)
         yield from _Reader(source).run()
 
@@ -412,6 +412,15 @@ def check_root(source: Source) -> None:
         return
     text = ENGLISH if source.root == "CommerceInformation" else NOT_OURS
     raise source.bad(text, element=source.root, found=f"<{source.root}>", expected=EXPECTED_ROOT)
+
+
+def refuse_old(source: Source, el: Element) -> None:
+    """Raise BadDocument at a section of CommerceML 1, whose values are attributes."""
+    version = (el.getparent().get("ВерсияСхемы") or "").strip()
+    if not _CML1.isdisjoint(el.attrib) or version.startswith("1"):
+        tag = records.local(el.tag)
+        found = f"<{tag} {next(iter(el.attrib))}=…>" if el.attrib else f"ВерсияСхемы={version}"
+        raise source.bad(OLD, line_of(el), tag, EXPECTED_ROOT, found=found)
 
 
 class _Reader:
@@ -447,8 +456,6 @@ class _Reader:
         if not self.stack:
             if el.getparent() is None:
                 self.root = _root(self.source, el)
-                if self.root.version.startswith("1"):
-                    self._refuse_old(el, f"ВерсияСхемы={self.root.version}")
                 self.stack.append(_Frame(el))
             return
         top = self.stack[-1]
@@ -475,8 +482,7 @@ class _Reader:
 
     def _start_section(self, el: Element, tag: str) -> None:
         assert self.root is not None
-        if not _CML1.isdisjoint(el.attrib):
-            self._refuse_old(el, f"<{tag} {next(iter(el.attrib))}=…>")
+        refuse_old(self.source, el)
         if tag in ("Документ", "Контейнер") and self.documents is None:
             self.documents = Section(DOCUMENTS, self.root, line=line_of(el))
         if tag == "Документ":
@@ -486,9 +492,6 @@ class _Reader:
             self.stack.append(_Frame(el, self.documents, parent=str(self.containers)))
         elif tag in _SECTIONS:
             self.stack.append(_Frame(el, Section(_SECTIONS[tag], self.root, line=line_of(el))))
-
-    def _refuse_old(self, el: Element, found: str) -> None:
-        raise self.source.bad(OLD, line_of(el), records.local(el.tag), EXPECTED_ROOT, found=found)
 
     def _end(self, frame: _Frame) -> Iterator[Section | Raw | Unknown]:
         el, section = frame.el, frame.section
