@@ -21,6 +21,12 @@ else:
 Path(_home, "secret_key").write_text("only for tests")
 Path(_home, "keys").write_text("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=\n")
 
+# Not in pyproject.toml: pytest-django would read the settings before this file has said which database and data folder they mean.
+os.environ["DJANGO_SETTINGS_MODULE"] = "obmen.settings"
+from django.conf import settings as _settings  # noqa: E402
+
+assert str(_settings.OBMEN_HOME) == str(Path(_home).resolve())
+
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
 
