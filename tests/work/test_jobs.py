@@ -84,9 +84,9 @@ def test_many_that_ask_at_one_moment_get_one_run(shop: Connection) -> None:
 def test_a_run_asked_for_in_a_transaction_that_fails_was_never_asked_for(shop: Connection) -> None:
     told: list[int] = []
     forget = jobs.add_messenger(told.append)
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         ask(shop)
-        raise ZeroDivisionError
+        transaction.set_rollback(True)
     run = ask(shop)
     forget()
     assert told == [run.pk]
@@ -136,9 +136,9 @@ def test_renewing_commits_progress_with_the_page_and_forgives_failed_attempts(sh
             lease.renew(40, {"created": 2})
         run.refresh_from_db()
         assert (run.percent, run.counts, run.attempts) == (40, {"created": 2}, 1)
-        with pytest.raises(ZeroDivisionError), transaction.atomic():
+        with transaction.atomic():
             lease.renew(80, {"created": 4})
-            raise ZeroDivisionError
+            transaction.set_rollback(True)
         run.refresh_from_db()
         assert (run.percent, run.counts) == (40, {"created": 2})
 

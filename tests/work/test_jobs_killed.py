@@ -125,7 +125,7 @@ def test_a_frozen_worker_that_lost_its_lease_stops_before_its_next_write(start: 
     by = Counter(line.facts["worker"].split(":")[1] for line in RunLine.objects.filter(run=run))
     assert by == {str(frozen.pid): settled, str(second.pid): 12 - settled}
     assert pages_of([run]) == {run.pk: {f"page {i}": 1 for i in range(12)}}
-    assert [e for e in events(tmp_path) if e[2] == "done"][0][1] == second.pid
+    assert next(e for e in events(tmp_path) if e[2] == "done")[1] == second.pid
 
 
 def test_a_worker_told_to_end_settles_its_page_and_another_goes_on_at_once(start: Start, tmp_path: Path) -> None:

@@ -121,6 +121,7 @@ def retry(
     """Try parked records again, and wait for the end."""
     start()
     from obmen.cli.hub import exit_code, report, wait
+    from obmen.core.records import digest
     from obmen.store.models import Connection, Parked
     from obmen.work import jobs
 
@@ -129,13 +130,14 @@ def retry(
         rows = rows.filter(connection=find_connection(connection))
     if ids:
         rows = rows.filter(pk__in=ids)
+    if not rows.exists():
+        tell("nothing of that is parked")
     worst = 0
     for owner in Connection.objects.filter(pk__in=rows.values("connection")).order_by("name"):
         wanted = list(rows.filter(connection=owner).order_by("id").values_list("pk", flat=True))
-        asked = jobs.ask(owner, [], trigger="retry", who="cli", args={"parked": wanted}, key=f"retry:{wanted[0]}:{len(wanted)}")
+        key = "retry-parked:" + digest(wanted).hex()
+        asked = jobs.ask(owner, ["retry-parked"], trigger="retry", who="cli", args={"parked": wanted}, key=key)
         ended = wait(asked.pk)
         report(ended)
         worst = max(worst, exit_code(ended))
-    if not rows.exists():
-        tell("nothing is parked")
     return worst

@@ -51,25 +51,25 @@ def parse(text: str) -> Schedule:
         count, minutes, _hours = found.groups()
         every = int(count or 1) * (timedelta(minutes=1) if minutes else timedelta(hours=1))
         if not timedelta(minutes=1) <= every <= DAY:
-            raise BadSchedule(_("“{text}”: an interval is between 1 minute and 24 hours"), text=text)
+            raise BadSchedule(_("“{said}”: an interval is between 1 minute and 24 hours"), said=text)
         return Schedule(every=every)
     if found := AT.fullmatch(said):
         return Schedule(cron=tuple(_clock(part, text) for part in found[1].replace(";", ",").split(",")))
     if len(said.split()) != 5:
         raise BadSchedule(
-            _("“{text}” is no schedule; write “every 15 min”, “at 03:00, 15:00” or five fields of cron text"), text=text
+            _("“{said}” is no schedule; write “every 15 min”, “at 03:00, 15:00” or five fields of cron text"), said=text
         )
     try:
         CronSim(said, datetime(2026, 1, 1, tzinfo=UTC))
     except CronSimError as error:
-        raise BadSchedule(_("“{text}” is no cron text: {reason}"), text=text, reason=str(error)) from None
+        raise BadSchedule(_("“{said}” is no cron text: {reason}"), said=text, reason=str(error)) from None
     return Schedule(cron=(said,))
 
 
 def _clock(part: str, text: str) -> str:
     found = CLOCK.fullmatch(part.strip())
     if not found or int(found[1]) > 23 or int(found[2]) > 59:
-        raise BadSchedule(_("“{text}”: {part} is no time of day; write 03:00"), text=text, part=part.strip() or "“”")
+        raise BadSchedule(_("“{said}”: {part} is no time of day; write 03:00"), said=text, part=part.strip() or "“”")
     return f"{int(found[2])} {int(found[1])} * * *"
 
 
@@ -100,7 +100,7 @@ def _next_cron(line: str, after: datetime, zone: ZoneInfo) -> datetime:
     try:
         return next(CronSim(line, after.astimezone(zone))).astimezone(UTC)
     except StopIteration:
-        raise BadSchedule(_("“{text}” never comes true"), text=line) from None
+        raise BadSchedule(_("“{said}” never comes true"), said=line) from None
 
 
 def _end_of_quiet(moment: datetime, zone: ZoneInfo, quiet_from: time | None, quiet_to: time | None) -> datetime:

@@ -132,7 +132,13 @@ def _masked(name: str, values: Mapping[str, Any], hidden: set[str]) -> Any:
 
 def note(connection: Connection | None, action: str, who: str, **facts: Any) -> None:
     """A line in the journal. Facts must hold no secrets."""
-    JournalEntry.objects.create(connection=connection, action=action, who=who, facts=plain(facts))
+    facts = {name: _plain(value) for name, value in facts.items()}
+    JournalEntry.objects.create(connection=connection, action=action, who=who, facts=facts)
+
+
+def _plain(value: Any) -> Any:
+    """JSON-safe; ``plain`` knows the types of records, a time of day is none of them."""
+    return json.loads(json.dumps(plain(value), default=str))
 
 
 # --- making and removing ---------------------------------------------------------------------------------------------------

@@ -448,7 +448,7 @@ def work_one(worker: str, only: int | None = None, execute: Execute = _execute) 
     except ExchangeError as error:
         log.warning("run %s: %s", run.pk, error)
         facts = {name: str(value) for name, value in error.facts.items()}
-        finish(run, worker, _state_after(error), text=error.text, facts=facts, after=getattr(error, "after", None))
+        finish(run, worker, state_after(error), text=error.text, facts=facts, after=getattr(error, "after", None))
     except Exception as error:
         log.exception("run %s: unexpected error", run.pk)
         facts = {"error": f"{type(error).__name__}: {error}"}
@@ -459,7 +459,7 @@ def work_one(worker: str, only: int | None = None, execute: Execute = _execute) 
     return run
 
 
-def _state_after(error: ExchangeError) -> str:
+def state_after(error: ExchangeError) -> str:
     """Law 2: the error's class says what happens next."""
     if isinstance(error, NeedsOwner):
         return State.NEEDS_OWNER

@@ -97,7 +97,7 @@ def _broken_off(run: models.Run, worker: str, store: DjangoStore, error: Exchang
     models.RunLine.objects.create(
         run=run, level=models.RunLine.Level.ERROR, text=error.text, facts={k: _plain(v) for k, v in error.facts.items()}
     )
-    state = jobs._state_after(error)
+    state = jobs.state_after(error)
     jobs.finish(run, worker, state, dict(store.total), BROKEN_OFF, facts, after=getattr(error, "after", None))
 
 
