@@ -359,7 +359,8 @@ def _mark(dialect: Dialect, deleted: bool | None) -> str:
 def _groups(dialect: Dialect, groups: Sequence[Group]) -> Iterator[str]:
     """The tree, without recursion. A group whose parent is not among ``groups`` is a root; so is the first one of a ring, and one
     that lies deeper than readers follow."""
-    known = {g.key for g in groups}
+    known = {g.key: g for g in groups}  # a group said twice is as it was said last
+    groups = list(known.values())
     children: dict[str, list[Group]] = {}
     for g in groups:
         children.setdefault(g.parent if g.parent in known and g.parent else "", []).append(g)
@@ -460,7 +461,7 @@ def _unit_facts(unit: str | None, about: Sequence[tuple[str, str]] | None) -> tu
     known = dict(about or ())
     said = (unit or "").strip()
     code = known.get("code", "").strip() or (said if said.isdigit() else _CODE_OF.get(said.rstrip("."), ""))
-    code = code.zfill(3) if code.isdigit() else code
+    code = code.zfill(3) if code.zfill(3) in UNITS else code  # "6" is 006 of ОКЕИ; "1" is somebody's own
     short, full, abbreviation = UNITS.get(code, ("", "", ""))
     name = known.get("short_name", short if about is None else "")
     if said and not said.isdigit() and said != known.get("full_name"):
@@ -501,6 +502,13 @@ def _price_unit(dialect: Dialect, unit: str | None) -> str:
     return ""
 
 
+def _list(dialect: Dialect, tag: str, inside: str, said: object) -> str:
+    """A list said to be empty is an empty element; the schemas know none, so there it is left out."""
+    if inside:
+        return f"<{tag}>{inside}</{tag}>"
+    return "" if said is None or dialect.xsd else f"<{tag}/>"
+
+
 def _requisites(pairs: Iterable[tuple[str, str]]) -> str:
     inside = "".join(
         f"<ЗначениеРеквизита><Наименование>{text(name)}</Наименование>{_element('Значение', value)}</ЗначениеРеквизита>"
@@ -509,23 +517,27 @@ def _requisites(pairs: Iterable[tuple[str, str]]) -> str:
     return f"<ЗначенияРеквизитов>{inside}</ЗначенияРеквизитов>" if inside else ""
 
 
-def _property_values(values: Sequence[tuple[str, tuple[str, ...]]] | None) -> str:
-    if not values:
-        return ""
+def _property_values(dialect: Dialect, values: Sequence[tuple[str, tuple[str, ...]]] | None) -> str:
+    none = ("",) if dialect.xsd else ()
     inside = "".join(
-        f"<ЗначенияСвойства>{_element('Ид', key)}{''.join(_element('Значение', v) for v in said or ('',))}</ЗначенияСвойства>"
-        for key, said in values
+        f"<ЗначенияСвойства>{_element('Ид', key)}{''.join(_element('Значение', v) for v in said or none)}</ЗначенияСвойства>"
+        for key, said in values or ()
     )
-    return f"<ЗначенияСвойств>{inside}</ЗначенияСвойств>"
+    return _list(dialect, "ЗначенияСвойств", inside, values)
 
 
-def _characteristics(pairs: Sequence[tuple[str, str]] | None) -> str:
-    if not pairs:
-        return ""
+def _characteristics(dialect: Dialect, pairs: Sequence[tuple[str, str]] | None) -> str:
     inside = "".join(
-        f"<ХарактеристикаТовара>{_element('Наименование', n)}{_element('Значение', v)}</ХарактеристикаТовара>" for n, v in pairs
+        f"<ХарактеристикаТовара>{_element('Наименование', n)}{_element('Значение', v)}</ХарактеристикаТовара>"
+        for n, v in pairs or ()
     )
-    return f"<ХарактеристикиТовара>{inside}</ХарактеристикиТовара>"
+    return _list(dialect, "ХарактеристикиТовара", inside, pairs)
+
+
+def _pictures(dialect: Dialect, paths: Sequence[str] | None) -> str:
+    if paths is None or paths:
+        return "".join(_element("Картинка", path) for path in paths or ())
+    return "" if dialect.xsd else "<Картинка/>"
 
 
 def _status(dialect: Dialect, deleted: bool | None) -> tuple[str, str]:
@@ -571,21 +583,22 @@ def product(dialect: Dialect, p: Product) -> str:
     manufacturer = ""
     if p.manufacturer:
         called = _element("Наименование", p.manufacturer) + _element("ОфициальноеНаименование", p.manufacturer)
+        called = _filled("Ид", p.manufacturer_key) + called
         manufacturer = f"<Изготовитель>{called}</Изготовитель>"
     return (
         f"<Товар{status}>{_element('Ид', p.key)}{mark}{_barcode(dialect, p.barcode)}{_element('Артикул', p.article)}"
         + (_element("Код", p.code) if dialect.more else "")
         + _element("Наименование", None if p.name is None else p.name[:NAME_LENGTH])
         + _base_unit(dialect, p.unit, p.unit_attributes, required=p.name is not None)
-        + (f"<Группы>{groups}</Группы>" if groups else "")
+        + _list(dialect, "Группы", groups, p.groups)
         + (_element("Категория", p.category) if dialect.more else "")
         + _element("Описание", p.description)
-        + "".join(_element("Картинка", path) for path in p.pictures or ())
+        + _pictures(dialect, p.pictures)
         + _element("Страна", p.country)
         + manufacturer
-        + _property_values(p.properties)
+        + _property_values(dialect, p.properties)
         + _tax_rate(p.vat_rate)
-        + _characteristics(p.characteristics)
+        + _characteristics(dialect, p.characteristics)
         + _requisites(requisites)
         + (_element("Вес", number(p.weight)) if dialect.more and p.weight is not None else "")
         + "</Товар>"
@@ -599,9 +612,9 @@ def _card(dialect: Dialect, o: Offer) -> tuple[str, str]:
         f"{_element('Ид', o.key)}{mark}{_barcode(dialect, o.barcode)}{_element('Артикул', o.article)}"
         + _element("Наименование", None if o.name is None else o.name[:NAME_LENGTH])
         + _base_unit(dialect, o.unit, None, required=o.name is not None)
-        + "".join(_element("Картинка", path) for path in o.pictures or ())
-        + _property_values(o.properties)
-        + _characteristics(o.characteristics)
+        + _pictures(dialect, o.pictures)
+        + _property_values(dialect, o.properties)
+        + _characteristics(dialect, o.characteristics)
         + _requisites(o.requisites or ())
     )
 
@@ -610,7 +623,7 @@ def offer(dialect: Dialect, o: Offer) -> str:
     """One Предложение of a package with everything it says. The schemas of 2.04–2.09 require Цены with one Цена at least:
     an offer without prices cannot conform, and is written as it is."""
     start, inside = _card(dialect, o)
-    return f"{start}{inside}{_prices(dialect, o.prices, o.unit)}{_stock(dialect, o.stock)}</Предложение>"
+    return f"{start}{inside}{_prices(dialect, o.prices)}{_stock(dialect, o.stock)}</Предложение>"
 
 
 def _offer_card(dialect: Dialect, o: Offer) -> str:
@@ -621,7 +634,7 @@ def _offer_card(dialect: Dialect, o: Offer) -> str:
 def _offer_prices(dialect: Dialect, o: Offer) -> str:
     if o.prices is None:
         return ""
-    return f"<Предложение>{_element('Ид', o.key)}{_prices(dialect, o.prices, o.unit) or '<Цены/>'}</Предложение>"
+    return f"<Предложение>{_element('Ид', o.key)}{_prices(dialect, o.prices)}</Предложение>"
 
 
 def _offer_rests(dialect: Dialect, o: Offer) -> str:
@@ -640,24 +653,22 @@ def _change(dialect: Dialect, o: Offer) -> str:
         f"<Предложение>{_element('Ид', goods)}{_filled('ИдХарактеристики', characteristic)}"
         + (_element("КодЕдиницыИзмерения", code) if code else "")
         + "".join(f'<Склады ИдСклада="{attribute(s.warehouse)}" КоличествоНаСкладе="{number(s.quantity)}"/>' for s in stores)
-        + _prices(dialect, o.prices, o.unit)
+        + _prices(dialect, o.prices)
         + ("" if total is None else _element("Количество", number(total)))
         + "</Предложение>"
     )
 
 
-def _prices(dialect: Dialect, prices: Sequence[Price] | None, unit: str | None) -> str:
-    if not prices:
-        return ""
-    return f"<Цены>{''.join(_price(dialect, p, unit) for p in prices)}</Цены>"
+def _prices(dialect: Dialect, prices: Sequence[Price] | None) -> str:
+    return _list(dialect, "Цены", "".join(_price(dialect, p) for p in prices or ()), prices)
 
 
-def _price(dialect: Dialect, p: Price, unit: str | None) -> str:
+def _price(dialect: Dialect, p: Price) -> str:
     # No price is an empty element; where a schema wants a decimal there, 0 means the same to every receiver.
     value = number(p.value) if p.value is not None else "0" if dialect.xsd else ""
     return (
         f"<Цена>{_element('ИдТипаЦены', p.kind)}{_element('ЦенаЗаЕдиницу', value)}{_filled('Валюта', p.currency)}"
-        + _price_unit(dialect, p.unit or unit)
+        + _price_unit(dialect, p.unit)
         + ("" if p.ratio is None else _element("Коэффициент", number(p.ratio)))
         + (_element("МинКоличество", number(p.min_quantity)) if p.min_quantity else "")
         + "</Цена>"
@@ -1040,10 +1051,9 @@ class _Uniform:
 
 
 def _lines(dialect: Dialect, d: Document, answer: bool) -> str:
-    if not d.lines:
-        return ""
-    uniform = _Uniform.of(d.lines) if answer else _Uniform(False, False, False)
-    return f"<Товары>{''.join(line(dialect, ln, answer=answer, uniform=uniform) for ln in d.lines)}</Товары>"
+    lines = d.lines or ()
+    uniform = _Uniform.of(lines) if answer else _Uniform(False, False, False)
+    return _list(dialect, "Товары", "".join(line(dialect, ln, answer=answer, uniform=uniform) for ln in lines), d.lines)
 
 
 def line(dialect: Dialect, ln: Line, *, answer: bool = False, uniform: _Uniform | None = None) -> str:
@@ -1067,7 +1077,7 @@ def line(dialect: Dialect, ln: Line, *, answer: bool = False, uniform: _Uniform 
             f"<Товар{status}>{_element('Ид', ln.key)}{mark}{_filled('Штрихкод', ln.barcode)}{_filled('Артикул', ln.article)}",
             f"{_element('Наименование', ln.name[:NAME_LENGTH])}{head}",
             _tax_rate(rate),
-            _characteristics(ln.characteristics),
+            _characteristics(dialect, ln.characteristics or None),
             _requisites(ln.requisites),
             f"{_filled('ИдКаталога', ln.catalogue_id)}{_filled('ИдКлассификатора', ln.classifier_id)}",
             _element("ЦенаЗаЕдиницу" if answer else dialect.line_price, number(price)) if price is not None else "",
