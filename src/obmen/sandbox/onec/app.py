@@ -18,7 +18,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeE
 
 import obmen
 from obmen.core.contract import ExchangeError
-from obmen.sandbox.onec.base import ACTIONS, Base
+from obmen.sandbox.onec.base import ACTIONS, Base, local_now
 from obmen.sandbox.onec.client import Address, Call, Client
 from obmen.sandbox.onec.generate import LAYOUTS, Spec, generate
 from obmen.sandbox.onec.profiles import PROFILES, profile
@@ -205,6 +205,7 @@ def push_command(
         spec = Spec(
             layout=client.profile.layout, products=products, seed=seed, change=change, change_seed=change_seed, updates=updates,
             only_changes=only_changes, deleted=deleted, pictures=pictures, currency=currency, encoding=encoding, portion=portion,
+            date=local_now().isoformat(),
         )  # fmt: skip
         base = _base(state, profile_key) if state else None
         with _source(source, spec, base) as folder, _watching(client, _size(folder), trace):
@@ -267,6 +268,7 @@ def exchange_command(
         spec = Spec(
             layout=client.profile.layout, products=products, seed=seed, change=change, change_seed=change_seed,
             only_changes=only_changes, deleted=deleted, pictures=pictures, currency=currency, encoding=encoding, portion=portion,
+            date=local_now().isoformat(),
         )  # fmt: skip
         base = _base(state, profile_key)
         with _source(source, spec, base) as folder, _watching(client, _size(folder), trace):

@@ -478,8 +478,8 @@ def _pieces(file: BinaryIO, length: int) -> Iterator[bytes]:
 
 
 def natural(name: str) -> list[object]:
-    """Sorting key: import0_2.xml before import0_10.xml."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+    """Sorting key: import.xml before import1.xml, import0_2.xml before import0_10.xml."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name.rpartition(".")[0])]
 
 
 def relative_files(folder: Path) -> Iterable[tuple[str, Path]]:

@@ -227,8 +227,8 @@ class Catalogue:
     def find(self, text: str) -> Card | None:
         """The product with this key or article (a characteristic after # is left out), or None."""
         text = text.partition("#")[0]
-        tail = text[-8:] if self.layout.ids == "short" else text.rpartition("-")[2]
-        for base in (16, 10):
+        last = text.rpartition("-")[2]
+        for tail, base in ((text[-8:] if self.layout.ids == "short" else last, 16), (last, 10)):
             try:
                 card = self.card(int(tail, base))
             except ValueError:
