@@ -64,6 +64,8 @@ class DjangoStore:
         self._link_ids: dict[Kind, array[int]] = {}
         self._references: dict[tuple[Subject, str], int] = {}
         self._page: dict[Kind, dict[str, Link]] = {}
+        self._groups: dict[str, int] = {}
+        self._new_groups = False
         self._carried: dict[str, list[str]] | None = None
         self._cards: dict[Kind, dict[tuple[str, str], list[int]]] = {}
         self._parked: bool | None = None
@@ -340,7 +342,8 @@ class DjangoStore:
         self, cursor: CursorWrapper, settlement: Settlement, *, create_references: bool = True
     ) -> tuple[goods.Plan, Books]:
         if settlement.kind is Kind.PRODUCT:
-            return goods.compare_products(cursor, settlement.said, settlement.rules), Books({}, {}, {}, {})
+            groups = self.group_ids({s.record.groups[0] for s in settlement.said if s.record.groups})
+            return goods.compare_products(cursor, settlement.said, settlement.rules, groups), Books({}, {}, {}, {})
         books = self._books(settlement.said, create=create_references)
         return goods.compare_offers(cursor, settlement.said, settlement.rules, books, whole=settlement.whole), books
 
@@ -413,7 +416,8 @@ class DjangoStore:
             Said(_item(s_item.item, p.key), p, links.get(p.key), links[p.key].record_id if p.key in links else None)
             for p, s_item in products.items()
         ]
-        plan = goods.compare_products(cursor, said, settlement.rules)
+        groups = self.group_ids({p.groups[0] for p in products if p.groups})
+        plan = goods.compare_products(cursor, said, settlement.rules, groups)
         run_id, at = (self.run.pk if self.run else None), stamp(now)
         goods.write(cursor, plan, self.connection.pk, run_id, at)
         # The product has no bytes of its own in such a file: its link carries no digest.
@@ -491,6 +495,7 @@ class DjangoStore:
                     changes=None if made else differences,
                 )
             fresh.append((row.pk, s))
+            self._new_groups |= made and settlement.kind is Kind.GROUP
         rows = [(self.connection.pk, str(settlement.kind), s.item.external_id, i, s.item.digest, b"", 0, False) for i, s in fresh]
         bulk.insert(
             cursor,
@@ -575,6 +580,8 @@ class DjangoStore:
 
     def finish(self) -> None:
         """After the last page: what could be resolved only once everything is there (groups may come behind their goods)."""
+        if not self._new_groups:
+            return
         with transaction.atomic(), db.cursor() as cursor:
             if self.lease is not None:
                 self.lease.renew(None, dict(self.total))
@@ -583,13 +590,30 @@ class DjangoStore:
                 " AND p.key = store_group.parent_key) WHERE source_id = %s AND parent_key <> '' AND parent_id IS NULL",
                 [self.connection.pk],
             )
-            first = "json_extract(groups, '$[0]')" if db.vendor == "sqlite" else "(groups ->> 0)"
-            cursor.execute(
-                "UPDATE store_product SET group_id = (SELECT g.id FROM store_group g WHERE g.source_id = %s"
-                f" AND g.key = {first}) WHERE group_id IS NULL AND id IN (SELECT record_id FROM store_link"
-                " WHERE connection_id = %s AND kind = 'product')",
-                [self.connection.pk, self.connection.pk],
-            )
+        first = "json_extract(p.groups, '$[0]')" if db.vendor == "sqlite" else "(p.groups ->> 0)"
+        while True:
+            with transaction.atomic(), db.cursor() as cursor:
+                cursor.execute(
+                    f"SELECT g.id, p.id FROM store_product p JOIN store_group g ON g.source_id = %s AND g.key = {first}"
+                    " WHERE p.group_id IS NULL LIMIT 1000",
+                    [self.connection.pk],
+                )
+                rows = cursor.fetchall()
+                if rows and self.lease is not None:
+                    self.lease.renew(None, dict(self.total))
+                bulk.update(cursor, "store_product", ("id",), ("group_id",), rows)
+            if not rows:
+                break
+        self._new_groups = False
+
+    def group_ids(self, keys: set[str]) -> Mapping[str, int]:
+        """Our groups by their key, read once in a run as far as goods ask for them."""
+        wanted = keys - self._groups.keys()
+        if wanted:
+            with db.cursor() as cursor:
+                sql = "SELECT key, id FROM store_group WHERE source_id = %s AND key {in}"
+                self._groups.update(dict(bulk.select_in(cursor, sql, list(wanted), self.connection.pk)))
+        return self._groups
 
     # --- sweeps ------------------------------------------------------------------------------------------------------------
 

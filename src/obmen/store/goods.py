@@ -157,7 +157,8 @@ def current(
     return out
 
 
-def compare_products(cursor: CursorWrapper, said: Sequence[Said], rules: Receiving) -> Plan:
+def compare_products(cursor: CursorWrapper, said: Sequence[Said], rules: Receiving, groups: Mapping[str, int]) -> Plan:
+    """``groups``: our groups by their key, for the main group; one that comes later is joined by DjangoStore.finish."""
     plan = Plan(Kind.PRODUCT)
     owners = owners_of(rules, "product")
     known = [s for s in said if s.record_id is not None]
@@ -165,9 +166,15 @@ def compare_products(cursor: CursorWrapper, said: Sequence[Said], rules: Receivi
     for s in said:
         values = product_values(s.record)
         if s.record_id is None:
-            plan.created.append(Created(s, policy.first(values, owners)))
+            taken = policy.first(values, owners)
+            if taken.get("groups"):
+                taken["group_id"] = groups.get(taken["groups"][0])
+            plan.created.append(Created(s, taken))
         else:
             _compare_one(plan, s, s.record_id, now, values, owners)
+    for change in plan.changed:
+        if change.values.get("groups"):
+            change.values["group_id"] = groups.get(change.values["groups"][0])
     plan.counts[CREATED] += len(plan.created)
     return plan
 
@@ -339,12 +346,10 @@ def write(cursor: CursorWrapper, plan: Plan, connection_id: int, run_id: int | N
                     row.append(EMPTY.get(name, ""))
                 else:
                     row.append(value)
-            if not is_product:
-                row.append(made.product_id)
+            row.append(values.get("group_id") if is_product else made.product_id)
             rows.append(tuple(row))
             history.append((str(plan.kind), ident, 1, run_id, at, None))
-        extra_columns = () if is_product else ("product_id",)
-        bulk.insert(cursor, table, ("id", "version", *columns, *extra_columns), rows)
+        bulk.insert(cursor, table, ("id", "version", *columns, "group_id" if is_product else "product_id"), rows)
         if not is_product and books is not None:
             _insert_parts(cursor, plan, books)
     if plan.changed:
