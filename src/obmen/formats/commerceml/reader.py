@@ -144,9 +144,10 @@ class Source:
         self.line = 1
         self.encoding, skip = self._encoding(head)
         try:
-            self.decoder = codecs.getincrementaldecoder(self.encoding)()
+            codec = codecs.lookup(self.encoding)
         except LookupError:
             raise self.bad(NO_ENCODING, found=self.encoding, expected="UTF-8 or windows-1251") from None
+        self.encoding, self.decoder = codec.name, codec.incrementaldecoder()
         self.first = self._prolog(head[skip:])
 
     def bad(self, text: str, line: int | None = None, element: str = "", expected: str = "", **facts: object) -> BadDocument:
@@ -249,9 +250,8 @@ def events(
         remove_comments=True,
         remove_pis=True,
         collect_ids=False,
-        resolve_entities=False,
         no_network=True,
-        load_dtd=False,
+        load_dtd=False,  # no resolve_entities=False: no DOCTYPE comes here, and with it an undeclared entity is a silent stop
     )
     held = 0
     fault: BadDocument | None = None

@@ -193,10 +193,10 @@ def localise(root: Element) -> None:
     for el in root.iter(etree.Element):
         if "}" in el.tag or ":" in el.tag:
             el.tag = local(el.tag)
-        for name in el.attrib:
-            if "}" in name:
-                value = el.attrib.pop(name)
-                el.attrib.setdefault(local(name), value)
+        for name in [name for name in el.attrib if "}" in name]:
+            value = el.attrib.pop(name)
+            if local(name) not in el.attrib:
+                el.set(local(name), value)
     etree.cleanup_namespaces(root)
 
 
