@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from obmen.connectors.commerceml_door.settings import STREAMS, DoorSettings
+from obmen.core.calls import parse_query
 from obmen.core.contract import BadRecord, Call, DoorSession, Job, Pending, Reply
 from obmen.core.records import Order, Reference, Subject
 
@@ -79,13 +80,9 @@ class MemoryHost:
         self.jobs[key] = replace(state, id=job.id)
         return self.jobs[key]
 
-    def pending_orders(self, limit: int | None = None) -> Iterator[Pending]:
-        from obmen.connectors.commerceml_door.convert import is_wanted
-
-        rows = [
-            Pending(i, revision, order) for i, (revision, order) in sorted(self.orders.items()) if is_wanted(order, self.settings)
-        ]
-        yield from rows[:limit]
+    def pending_orders(self) -> Iterator[Pending]:
+        for record_id, (revision, order) in sorted(self.orders.items()):
+            yield Pending(record_id, revision, order)
 
     def offer(self, session: DoorSession, pending: Sequence[tuple[int, int]]) -> None:
         self.offered.setdefault(session.cookie, set()).update(pending)
@@ -130,7 +127,7 @@ class Caller:
     agent: str = "1C+Enterprise/8.3"
 
     def call(self, query: str, body: bytes = b"", *, method: str | None = None, length: int | None = None, **more: Any) -> Reply:
-        from obmen.connectors.commerceml_door.door import Door, parse_query
+        from obmen.connectors.commerceml_door.door import Door
 
         headers = {"user-agent": self.agent} | ({"cookie": self.cookie} if self.cookie else {})
         call = Call(

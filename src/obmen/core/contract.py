@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Protocol
 
@@ -297,7 +297,7 @@ class DoorHost(Protocol):
         """The job's newest state, after at most that long; at once when it is finished."""
         ...
 
-    def pending_orders(self, limit: int | None = None) -> Iterator[Pending]:
+    def pending_orders(self) -> Iterator[Pending]:
         """Orders that this connection has still to be told, oldest change first, streamed."""
         ...
 
@@ -342,6 +342,7 @@ class Connector(ABC):
     aliases: ClassVar[tuple[str, ...]] = ()  # other spellings that the command line accepts
     settings: ClassVar[type]  # a frozen dataclass: form, JSON and TOML are made from its fields (core/settings.py)
     streams: ClassVar[tuple[str, ...]] = ()
+    addresses: ClassVar[tuple[str, ...]] = ()  # paths besides /exchange/<connection>/ at which its systems look for the door
     licensed: ClassVar[bool] = False
 
     def __init__(self, settings: Any) -> None:
@@ -365,6 +366,9 @@ class Connector(ABC):
     def doors(self) -> Mapping[str, Door]:
         return {}
 
-    def open_files(self, files: Sequence[Path]) -> Source:
-        """A source over files of exchange that came through a door or lie in a folder."""
+    def open_files(self, files: Sequence[Path], streams: Collection[str] | None = None, zone: tzinfo = UTC) -> Source:
+        """A source over files of exchange that came through a door or lie in a folder.
+
+        ``streams``: those that are switched on (None: all). ``zone``: where the times in the files are told.
+        """
         raise NeedsOwner("{title} does not read files", title=self.title)

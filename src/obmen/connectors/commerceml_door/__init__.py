@@ -25,6 +25,15 @@ class CommerceMLDoor(contract.Connector):
     aliases = ("commerceml", "1c", "onec", "cml", "door")
     settings = DoorSettings
     streams = STREAMS
+    addresses = (
+        "bitrix/admin/1c_exchange.php",  # what 1C:UT and UNF put behind a bare host name
+        "admin/exchange/autoimport",  # 1C:UNF in its UMI mode
+        "rest/integration/1c_exchange.php",  # GetMeBack
+        "1c_exchange.php",
+        "exim_1c",  # CS-Cart up to 4.12
+        "exim_1c.php",
+        "commerceml",  # CS-Cart from 4.12.1
+    )
 
     @classmethod
     def profiles(cls) -> Mapping[str, Mapping[str, Any]]:
@@ -36,6 +45,5 @@ class CommerceMLDoor(contract.Connector):
     def doors(self) -> Mapping[str, contract.Door]:
         return {"": Door()}
 
-    def open_files(self, files: Sequence[Path], streams: Collection[str] = STREAMS, zone: tzinfo = UTC) -> CommerceMLFiles:
-        """A source over exchange files. ``streams`` are those that are switched on, ``zone`` is where the node's times are told."""
-        return CommerceMLFiles(files, self.s, streams, zone)
+    def open_files(self, files: Sequence[Path], streams: Collection[str] | None = None, zone: tzinfo = UTC) -> CommerceMLFiles:
+        return CommerceMLFiles(files, self.s, STREAMS if streams is None else streams, zone)

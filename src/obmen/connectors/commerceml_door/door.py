@@ -7,12 +7,11 @@ ever touches another. Sources: 1C:UT 11.5 and 1C:UNF 3.0 (clients), Bitrix sale 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
-from urllib.parse import unquote_to_bytes
 
 import xxhash
 
@@ -20,6 +19,7 @@ from obmen.connectors.commerceml_door import convert, received
 from obmen.connectors.commerceml_door.api import in_order
 from obmen.connectors.commerceml_door.profiles import all_profiles, recognise
 from obmen.connectors.commerceml_door.settings import ORDERS_IN, ORDERS_OUT, PRICES_IN, PRODUCTS_IN, STOCK_IN, DoorSettings
+from obmen.core.calls import COOKIE, cookie_of
 from obmen.core.contract import BadDocument, BadRecord, Call, DoorHost, DoorSession, ExchangeError, Job, Pending, Reply
 from obmen.core.records import Reference, Subject
 from obmen.core.words import gettext_noop as _
@@ -27,7 +27,6 @@ from obmen.formats.commerceml import reader, writer
 from obmen.formats.commerceml.dialects import DIALECTS, Dialect
 from obmen.formats.commerceml.model import Document
 
-COOKIE = "obmen"
 TYPES = ("catalog", "sale", "reference", "get_catalog", "crm")
 LULL = timedelta(minutes=10)  # portions of one load follow each other sooner than this
 DRAINED = 256 << 20  # bytes of a refused file that are read before the answer
@@ -38,36 +37,6 @@ VERSIONS = {"catalog": "3.1", "reference": "3.1", "sale": "2.09"}  # the newest 
 UNKNOWN_COMMAND = "Unknown command type."  # Bitrix's words: clients compare them
 NO_SESSION = _("The session is not known or has ended. Begin with mode=checkauth.")
 NEEDS_LOGIN = _("Login and password are needed.")
-
-
-def parse_query(text: str) -> dict[str, str]:
-    """Parameters of a call. A second ``?`` counts as ``&``: 1C appends ``?type=…`` to an address that has a query already.
-
-    1C does not encode what it sends, so ``+`` stays a plus; bytes are UTF-8, else windows-1251. The first of equal names counts.
-    """
-    found: dict[str, str] = {}
-    for part in text.replace("?", "&").split("&"):
-        name, _eq, value = part.partition("=")
-        if name:
-            found.setdefault(_decoded(name), _decoded(value))
-    return found
-
-
-def _decoded(text: str) -> str:
-    raw = unquote_to_bytes(text)
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return raw.decode("cp1251", "replace")
-
-
-def cookie_of(headers: Mapping[str, str]) -> str | None:
-    """The session that a call names; None when it names none."""
-    for part in headers.get("cookie", "").split(";"):
-        name, eq, value = part.strip().partition("=")
-        if eq and name.strip() == COOKIE:
-            return value.strip().strip('"')
-    return None
 
 
 class Refused(Exception):
@@ -433,7 +402,7 @@ class _Conversation:
         if not job.finished:
             return self.text("progress", self.say(_("{percent} % is done."), percent=job.percent), *self._counts(job))
         parked = job.counts.get("parked", 0)
-        lines = [line for line in (job.text, *self._counts(job)) if line]
+        lines = [job.text] if job.text else self._counts(job)
         if job.state == "done" and not (parked and self.s.parked_answer == "failure"):
             return self.text("success", *lines)
         return self.text("failure", *(lines or [self.say(_("The import has stopped; the journal says why."))]))
@@ -504,7 +473,8 @@ class _Conversation:
     def _documents(self, session: DoorSession | None, dialect: Dialect) -> Iterator[Document]:
         words = self._words()
         batch: list[Pending] = []
-        for pending in self.host.pending_orders(self.s.orders_per_query or None):
+        wanted = (p for p in self.host.pending_orders() if convert.is_wanted(p.order, self.s))
+        for pending in islice(wanted, self.s.orders_per_query or None):
             batch.append(pending)
             if len(batch) >= BATCH:
                 yield from self._offered(session, batch, dialect, words)
@@ -589,7 +559,8 @@ class _Conversation:
         session = self._session()
         if session is None:
             return self._login()
-        if ORDERS_OUT in self.host.streams and next(self.host.pending_orders(1), None) is not None:
+        waiting = any(convert.is_wanted(p.order, self.s) for p in self.host.pending_orders())
+        if ORDERS_OUT in self.host.streams and waiting:
             return self.text("success", end="\n")
         return Reply(b"", 304)
 
