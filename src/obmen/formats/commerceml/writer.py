@@ -36,7 +36,7 @@ from obmen.formats.commerceml.model import Discount, Document, DocumentPayment, 
 
 PIECE = 64 * 1024  # characters gathered before a piece is encoded and handed on
 NAME_LENGTH = 250  # 1C:UT 11 cuts names of goods there; the schema allows 255
-DEEP = 500  # levels of groups that libxml2 and 1C still read; deeper ones are written flat
+DEEP = 100  # levels of groups, two elements each: libxml2 of most shops stops at 256; deeper ones are written flat
 
 # Characters that XML 1.0 cannot hold in any spelling are dropped; 1C:UNF strips them on reading, 1C:UT fails on them.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
