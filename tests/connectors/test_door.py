@@ -16,7 +16,8 @@ from obmen.connectors.commerceml_door.settings import ORDERS_OUT, STREAMS, DoorS
 from obmen.core.contract import Job
 from obmen.core.records import Counterparty, Order, OrderLine, Reference, Subject
 
-GOODS = '<?xml version="1.0" encoding="UTF-8"?><КоммерческаяИнформация ВерсияСхемы="2.07"><Каталог><Ид>c</Ид></Каталог></КоммерческаяИнформация>'.encode()
+ROOT = "КоммерческаяИнформация"
+GOODS = f'<?xml version="1.0" encoding="UTF-8"?><{ROOT} ВерсияСхемы="2.07"><Каталог><Ид>c</Ид></Каталог></{ROOT}>'.encode()
 RESULT = "<?xml version='1.0'?><КоммерческаяИнформация><Документ><Ид>g</Ид><Номер>1</Номер></Документ></КоммерческаяИнформация>".encode()
 
 
