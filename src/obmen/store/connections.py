@@ -38,7 +38,9 @@ from obmen.store.models import Connection, JournalEntry, Link, MatchRule, Stream
 MASK = "•••"
 INTEGRATIONS = "Integrations"
 OWNERS, OPERATORS, VIEWERS = "Owners", "Exchange operators", "Viewers"
-MATCH = {Kind.PRODUCT: ("article", "barcode"), Kind.COUNTERPARTY: ("inn", "phone", "email")}  # what finds an existing card
+# What finds an existing card, besides the id. Goods have no rule by default: articles and barcodes repeat in real catalogues, and
+# a rule that finds a card twice sets the record aside.
+MATCH = {Kind.COUNTERPARTY: ("inn", "phone", "email")}
 PASSWORD = string.ascii_letters + string.digits  # nothing that a form, a URL or a Basic header could spoil
 FORMAT = "obmen-connection/1"
 

@@ -54,7 +54,7 @@ def due(connection: models.Connection, now: datetime, *, over: bool = False) -> 
     return [s for s in waiting if over or newest[s.catalogue, s.kind] != s.pk or s.last_portion < now - QUIET]
 
 
-def sweep(store: DjangoStore, *, over: bool = True) -> Counter[str]:
+def sweep(store: DjangoStore, *, over: bool = False) -> Counter[str]:
     """Judge every whole run that is over. Raises NeedsOwner past the threshold, with nothing marked."""
     from obmen.store.connections import connector_of
 
@@ -62,7 +62,6 @@ def sweep(store: DjangoStore, *, over: bool = True) -> Counter[str]:
     total: Counter[str] = Counter()
     for one in due(store.connection, timezone.now(), over=over):
         total += _judge(store, one, rules.sweep_limit)
-    store.total += Counter()
     return total
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db import connection as db
 from django.db import transaction
@@ -50,7 +52,8 @@ def _do(run: models.Run, store: DjangoStore) -> dict[str, Any]:
     if RETRY_PARKED in streams:
         retry_parked(store, run.args.get("parked"))
     elif SWEEP in streams:
-        store.total += sweeping.sweep(store)
+        _prepare(store, [])
+        store.total += sweeping.sweep(store, over=bool(run.args.get("over")))
     else:
         _import(run, store)
         if "orders-in" in streams or run.args.get("over"):
@@ -83,7 +86,14 @@ def _import(run: models.Run, store: DjangoStore) -> None:
 
 
 def _prepare(store: DjangoStore, files: Sequence[Path]) -> Source:
-    source = connections.connector_of(store.connection).open_files(files)
+    connection = store.connection
+    off = set(connection.streams.filter(enabled=False).values_list("stream", flat=True))
+    connector = connections.connector_of(connection)
+    source = connector.open_files(files, [s for s in connector.streams if s not in off], ZoneInfo(connection.time_zone))
+    match: dict[Kind, list[str]] = {}
+    for rule in connection.match_rules.all():
+        match.setdefault(Kind(rule.kind), []).append(rule.attribute)
+    source.rules = replace(source.rules, match=match)
     store.on_order = order_folder(store, source.rules.orders)
     store.keep_positions = source.rules.sweep != "off"
     return source
