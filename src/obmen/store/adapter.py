@@ -63,6 +63,7 @@ class DjangoStore:
         self.keep_positions = False  # a sweep wants to know which cards were recognised without parsing
         self._link_ids: dict[Kind, array[int]] = {}
         self._references: dict[tuple[Subject, str], int] = {}
+        self._own: frozenset[int] | None = None
         self._page: dict[Kind, dict[str, Link]] = {}
         self._groups: dict[str, int] = {}
         self._new_groups = False
@@ -344,10 +345,10 @@ class DjangoStore:
         if settlement.kind is Kind.PRODUCT:
             groups = self.group_ids({s.record.groups[0] for s in settlement.said if s.record.groups})
             return goods.compare_products(cursor, settlement.said, settlement.rules, groups), Books({}, {}, {}, {})
-        books = self._books(settlement.said, create=create_references)
+        books = self._books(settlement.said, create=create_references, whole=settlement.whole)
         return goods.compare_offers(cursor, settlement.said, settlement.rules, books, whole=settlement.whole), books
 
-    def _books(self, said: Sequence[Said], *, create: bool) -> Books:
+    def _books(self, said: Sequence[Said], *, create: bool, whole: bool) -> Books:
         kinds = {p.kind for s in said for p in s.record.prices or ()}
         houses = {x.warehouse for s in said for x in s.record.stock or ()}
         return Books(
@@ -355,7 +356,14 @@ class DjangoStore:
             {key: link.record_id for key, link in self._page.get(Kind.OFFER, {}).items()},
             {k: self.reference_id(Subject.PRICE_KIND, k, create=create) for k in kinds},
             {h: self.reference_id(Subject.WAREHOUSE, h, create=create) for h in houses},
+            self._own_references() if whole else frozenset(),
         )
+
+    def _own_references(self) -> frozenset[int]:
+        if self._own is None or len(self._own) < len(self._references):
+            links = models.Link.objects.filter(connection=self.connection, kind=Kind.REFERENCE)
+            self._own = frozenset(links.values_list("record_id", flat=True)) | frozenset(self._references.values())
+        return self._own
 
     def _settle_goods(self, cursor: CursorWrapper, settlement: Settlement, now: datetime) -> Counter[str]:
         plan, books = self._plan_goods(cursor, settlement)

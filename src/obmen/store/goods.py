@@ -211,6 +211,7 @@ class Books:
     offer_ids: Mapping[str, int]  # by the offer's key over there, for flavours that are no card of their own
     price_kinds: Mapping[str, int]  # their key → Reference id
     warehouses: Mapping[str, int]
+    own: frozenset[int] = frozenset()  # references that this connection speaks of: only of these can it say "gone" by silence
 
 
 def compare_offers(cursor: CursorWrapper, said: Sequence[Said], rules: Receiving, books: Books, *, whole: bool) -> Plan:
@@ -282,6 +283,8 @@ def _compare_prices(
             more[f"price {price.kind}"] = [None if before is None else decimal_text(before[0]), decimal_text(price.value)]
     if whole and owner == "take":
         for (kind_id, quantity), (value, _currency) in left.items():
+            if kind_id not in books.own:
+                continue
             plan.price_ends.append((offer_id, kind_id, decimal_text(quantity)))
             more[f"price #{kind_id}"] = [decimal_text(value), None]
 
@@ -310,6 +313,8 @@ def _compare_stock(
             ]
     if whole and owner == "take":
         for warehouse, quantity in left.items():
+            if warehouse not in books.own:
+                continue
             plan.stock_ends.append((offer_id, warehouse))
             more[f"stock #{warehouse}"] = [decimal_text(quantity), None]
 
