@@ -161,7 +161,7 @@ def _elements(raws: Sequence[bytes], encoding: str) -> Iterator[Element | BadRec
                 root = etree.fromstring(blob, _parser(encoding))
             except etree.XMLSyntaxError:
                 root = None
-            if root is None or len(root) != len(batch):
+            if root is None or len(root) != len(batch) or root.text or any(el.tail for el in root):
                 for one in batch:
                     yield _alone(one, encoding)
                 continue
@@ -675,8 +675,23 @@ def _prices(el: Element, key: str) -> tuple[tuple[Price, ...], str]:
             )
         )
     if len(out) > 1 and len({(price.kind, price.min_quantity) for price in out}) != len(out):
-        out = list({(price.kind, price.min_quantity): price for price in out}.values())
+        out, left = _one_of_each(out, list(el))
+        extra += left
     return tuple(out), extra
+
+
+def _one_of_each(prices: list[Price], rows: list[Element]) -> tuple[list[Price], str]:
+    """One price for each kind and quantity, and the XML of the others.
+
+    Of several the last counts, but a price of the base unit goes before one of a packing unit (1C:UT may write both).
+    """
+    chosen: dict[tuple[str, Decimal], int] = {}
+    for at, price in enumerate(prices):
+        before = chosen.get((price.kind, price.min_quantity))
+        if before is None or price.ratio in (None, 1) or prices[before].ratio not in (None, 1):
+            chosen[price.kind, price.min_quantity] = at
+    kept = set(chosen.values())
+    return [prices[at] for at in chosen.values()], "".join(_xml(row) for at, row in enumerate(rows) if at not in kept)
 
 
 # --- the classifier ------------------------------------------------------------------------------------------------------

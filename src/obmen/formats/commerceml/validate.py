@@ -550,7 +550,8 @@ class _Checker:
             yield self._finding(where, f"{path}/ХозОперация", BAD_OPERATION, level, found=operation, expected="Заказ товара")
         if not said.get("Валюта"):
             expected = "a currency: 1C refuses the whole load of orders without it"
-            yield self._finding(line.get("Валюта", here), path, NO_CHILD, child="Валюта", expected=expected)
+            text = EMPTY_CHILD if "Валюта" in said else NO_CHILD
+            yield self._finding(line.get("Валюта", here), path, text, child="Валюта", expected=expected)
         if "Контрагенты" not in said:
             yield self._finding(here, path, NO_CHILD, child="Контрагенты", expected="the buyer")
         number = said.get("Номер", "")
@@ -558,7 +559,7 @@ class _Checker:
             yield self._finding(line["Номер"], f"{path}/Номер", LONG_NUMBER, WARNING, found=number, length=len(number))
         for child, shape in (("Дата", "2024-03-01"), ("Время", "09:05:00")):
             text = said.get(child, "")
-            if text and not _like(text, shape):
+            if text and not _like(text, shape) and _is_value(DATE if child == "Дата" else TIME, text):
                 yield self._finding(line[child], f"{path}/{child}", UNPADDED, WARNING, found=text, expected=shape)
 
     def _line(self, el: Any, frame: _Frame, path: str) -> Iterator[Finding]:
@@ -591,6 +592,14 @@ class _Checker:
             known = self.declared.get(dictionary)
             if known and key not in known and len(known) < MOST_REFERENCES:
                 yield Finding(self.file, line, path, NOWHERE, {"found": key, "expected": dictionary, "count": count}, WARNING)
+
+
+def _is_value(kind: str, text: str) -> bool:
+    try:
+        _VALUES[kind][0](text)
+    except ValueError:
+        return False  # reported as such already
+    return True
 
 
 def _like(text: str, example: str) -> bool:
