@@ -10,7 +10,7 @@ import pytest
 from onec_site import Site, order, orders
 from typer.testing import CliRunner
 
-from obmen.sandbox.onec.app import app
+from obmen.sandbox.onec import app
 
 
 @pytest.fixture

@@ -85,7 +85,8 @@ class Spec:
 class Manifest:
     """``records``: what the files hold, by kind of record (core.records.Kind), as they are listed there. ``books``: what a
     receiver of these files and of all before them (the same catalogue with the same or no changes) must end up with; sums
-    of prices are in kopecks. ``files``: bytes by name, pictures left out."""
+    of prices are in kopecks; ``deleted_offers`` are the characteristics of deleted products, known from their cards only.
+    ``files``: bytes by name, pictures left out."""
 
     spec: Spec
     files: dict[str, int] = field(default_factory=dict)
@@ -305,7 +306,7 @@ class _Writer:
         self.s, self.layout = catalogue.spec, catalogue.layout
         self.manifest = Manifest(self.s)
         self.records = dict.fromkeys(("group", "property", "reference", "product", "offer", "prices", "stock", "counterparty"), 0)
-        names = "groups properties property_values price_kinds warehouses products deleted_products variants offers prices stock"
+        names = "groups properties property_values price_kinds warehouses products deleted_products variants offers deleted_offers prices stock"
         self.books = dict.fromkeys(
             [*names.split(), "pictures", "counterparties", "changed_products", "price_kopecks", "quantity"], 0
         )
@@ -726,6 +727,7 @@ class _Writer:
         books["pictures"] += len(self.c.pictures(card))
         if card.variants[0].key and (self.layout.variant_cards or not card.deleted):
             books["variants"] += len(card.variants)
+            books["deleted_offers"] += len(card.variants) if card.deleted else 0
         if card.deleted:
             return
         for _key, _variant, prices, stock in self.c.offers(card):

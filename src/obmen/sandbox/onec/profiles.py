@@ -6,7 +6,7 @@ for its module 5/6/7 and its fixtures; for UT 10.3, MoySklad and Class365 the sp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from obmen.core.contract import NeedsOwner
 from obmen.core.words import gettext_noop as _
@@ -87,8 +87,8 @@ UT10 = Profile(
     sale_import=False,
     orders_file="orders.xml",
 )
-BITRIX_MODULE = Profile(
-    "bitrix-module",
+BITRIX_MODULE_7 = Profile(
+    "bitrix-module-7",
     "1С-Битрикс: Управление сайтом, модуль обмена 7",
     layout="bitrix7",
     dialect="bitrix-module-7",
@@ -103,6 +103,18 @@ BITRIX_MODULE = Profile(
     query_again=True,
     closing=True,
     orders_file="documents_1_{number}_{id}.xml",
+)
+BITRIX_MODULE = replace(BITRIX_MODULE_7, key="bitrix-module")
+BITRIX_MODULE_6 = replace(
+    BITRIX_MODULE_7, key="bitrix-module-6", title="1С-Битрикс: Управление сайтом, модуль обмена 6", dialect="bitrix-module-6"
+)
+BITRIX_MODULE_5 = replace(
+    BITRIX_MODULE_7,
+    key="bitrix-module-5",
+    title="1С-Битрикс: Управление сайтом, модуль обмена 5",
+    layout="bitrix5",
+    dialect="bitrix-module-5",
+    version="2.09",
 )
 MOYSKLAD = Profile(
     "moysklad",
@@ -125,7 +137,21 @@ CLASS365 = Profile(
     orders_file="orders.xml",
 )
 
-PROFILES = {p.key: p for p in (UT11, UNF, UNF_BITRIX, UT10, BITRIX_MODULE, MOYSKLAD, CLASS365)}
+PROFILES = {
+    p.key: p
+    for p in (
+        UT11,
+        UNF,
+        UNF_BITRIX,
+        UT10,
+        BITRIX_MODULE,
+        BITRIX_MODULE_5,
+        BITRIX_MODULE_6,
+        BITRIX_MODULE_7,
+        MOYSKLAD,
+        CLASS365,
+    )
+}
 
 
 def profile(key: str) -> Profile:
