@@ -385,6 +385,11 @@ def test_many_records_are_no_long_record(monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(raws(goods(*[product(str(n), "<Описание>" + "а" * 1000 + "</Описание>") for n in range(1000)]))) == 1000
 
 
+def test_a_section_full_of_loose_elements_is_refused() -> None:
+    error = refused(document("<Классификатор>" + "<Ид/>" * 50_000 + "</Классификатор>"))
+    assert (error.text, error.facts["element"]) == (reader.TOO_MANY, "Классификатор")
+
+
 @pytest.mark.parametrize(
     ("data", "text"),
     [

@@ -37,7 +37,8 @@ from obmen.formats.commerceml.model import (
 
 ROOT = "КоммерческаяИнформация"
 BLOCK = 1 << 16
-LONGEST_RECORD = 64 << 20  # bytes between two finished records; a longer one would have to be held in memory whole
+LONGEST_RECORD = 32 << 20  # bytes between two finished records; a longer one would have to be held in memory whole
+MOST_LOOSE = 10_000  # elements that lie about in a section or between records; a document has a handful
 LONGEST_PROLOG = 1 << 20
 TAIL = 1 << 16
 
@@ -61,6 +62,7 @@ WRONG_BYTES = _("{file}:{line}: the bytes are not {encoding}, as the file says i
 MALFORMED = _("{file}:{line}: the document is damaged in {element}: {found}; expected {expected}")
 TRUNCATED = _("{file}:{line}: the document breaks off in {element}; expected {expected}. Send the file again")
 TOO_DEEP = _("{file}:{line}: elements are nested too deeply in {element}; expected {expected}")
+TOO_MANY = _("{file}:{line}: {element} holds more than {limit} elements that are no records; expected {expected}")
 TOO_LONG = _("{file}:{line}: {element} is longer than {limit} MB; expected {expected}")
 EMPTY = _("{file}:{line}: the file is empty; expected {expected}")
 NOT_OURS = _("{file}:{line}: the document is {found}; expected {expected}")
@@ -135,7 +137,7 @@ def opened(file: Path | str | BinaryIO) -> Iterator[BinaryIO]:
         yield file
 
 
-class Source:
+class Input:
     """A document's bytes as UTF-8 behind its prolog, with the root's name and encoding known and a DOCTYPE refused."""
 
     def __init__(self, stream: BinaryIO, name: str) -> None:
@@ -234,7 +236,7 @@ def _shown(text: str) -> str:
 
 
 def events(
-    source: Source, tags: Collection[str] | None, freed: Callable[[], bool] = lambda: False, limit: int = LONGEST_RECORD
+    source: Input, tags: Collection[str] | None, freed: Callable[[], bool] = lambda: False, limit: int = LONGEST_RECORD
 ) -> Iterator[Event | None]:
     """("start" | "end", element) of every element of those local names (None: of all); None after each block of bytes.
 
@@ -280,7 +282,7 @@ def events(
             raise source.bad(TOO_LONG, element="one element", limit=limit >> 20, expected="records of a usual size")
 
 
-def _fault(source: Source, error: etree.XMLSyntaxError, parser: Any, ended: bool) -> BadDocument:
+def _fault(source: Input, error: etree.XMLSyntaxError, parser: Any, ended: bool) -> BadDocument:
     line, column = error.position
     said = re.sub(r", line \d+, column \d+$", "", error.msg or "")
     element = source.root
@@ -311,14 +313,14 @@ def line_of(el: Element) -> int:
 def look(file: Path | BinaryIO, name: str = "") -> Root:
     """What the root says, from the first bytes alone. Raises BadDocument as ``read`` would for the same beginning."""
     with opened(file) as stream:
-        source = Source(stream, name or name_of(file))
+        source = Input(stream, name or name_of(file))
         for item in events(source, None):
             if item is not None:
                 return _root(source, item[1])
     raise source.bad(TRUNCATED, element=source.root, expected=f"</{source.tag}>")
 
 
-def _root(source: Source, el: Element) -> Root:
+def _root(source: Input, el: Element) -> Root:
     name = etree.QName(el)
     said = {records.local(key): str(value) for key, value in el.attrib.items()}
     return Root(
@@ -338,7 +340,7 @@ def is_complete(file: Path | BinaryIO) -> bool:
     """
     with opened(file) as stream:
         try:
-            source = Source(stream, "")
+            source = Input(stream, "")
             stream.seek(0, os.SEEK_END)
             size = stream.tell()
             start = max(0, size - TAIL) & ~3  # whole characters of UTF-16 and UTF-32
@@ -363,7 +365,7 @@ def whole(data: bytes, expected: str, name: str = "") -> Element:
     """A small document as one tree without namespaces. Raises BadDocument when its root is not ``expected``."""
     import io
 
-    source = Source(io.BytesIO(data), name)
+    source = Input(io.BytesIO(data), name)
     if source.root != expected:
         raise source.bad(NOT_OURS, element=source.root, found=f"<{source.root}>", expected=f"<{expected}>")
     root = None
@@ -402,19 +404,19 @@ def read(file: Path | BinaryIO, name: str = "") -> Iterator[Section | Raw | Unkn
     messages. Raises BadDocument (facts: file, line, element, expected), after everything that stands before the fault.
     """
     with opened(file) as stream:
-        source = Source(stream, name or name_of(file))
+        source = Input(stream, name or name_of(file))
         check_root(source)
         yield from _Reader(source).run()
 
 
-def check_root(source: Source) -> None:
+def check_root(source: Input) -> None:
     if source.root == ROOT:
         return
     text = ENGLISH if source.root == "CommerceInformation" else NOT_OURS
     raise source.bad(text, element=source.root, found=f"<{source.root}>", expected=EXPECTED_ROOT)
 
 
-def refuse_old(source: Source, el: Element) -> None:
+def refuse_old(source: Input, el: Element) -> None:
     """Raise BadDocument at a section of CommerceML 1, whose values are attributes."""
     version = (el.getparent().get("ВерсияСхемы") or "").strip()
     if not _CML1.isdisjoint(el.attrib) or version.startswith("1"):
@@ -424,7 +426,7 @@ def refuse_old(source: Source, el: Element) -> None:
 
 
 class _Reader:
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Input) -> None:
         self.source = source
         self.stack: list[_Frame] = []
         self.root: Root | None = None
@@ -580,6 +582,9 @@ class _Reader:
         if not children:
             return
         yield from self._leftovers(top, children[:-1])
+        if len(top.el) > MOST_LOOSE:
+            element = records.local(top.el.tag)
+            raise self.source.bad(TOO_MANY, line_of(top.el), element, EXPECTED_ROOT, limit=MOST_LOOSE)
         last = children[-1]
         if self._is_unknown(top, last) and len(last) > 1:
             yield from self._parts(top, last, list(last)[:-1])

@@ -369,7 +369,7 @@ def validate(file: Path | BinaryIO, name: str = "") -> Iterator[Finding]:
     checker = _Checker(name or reader.name_of(file))
     with reader.opened(file) as stream:
         try:
-            source = reader.Source(stream, checker.file)
+            source = reader.Input(stream, checker.file)
             reader.check_root(source)
             yield from checker.run(source)
         except BadDocument as error:
@@ -392,7 +392,7 @@ class _Checker:
         self.declared: dict[str, set[str]] = {}
         self.used: dict[tuple[str, str], list[Any]] = {}  # (dictionary, id) → [line, path, count]
 
-    def run(self, source: reader.Source) -> Iterator[Finding]:
+    def run(self, source: reader.Input) -> Iterator[Finding]:
         for item in reader.events(source, None, self._was_freed):
             if item is None:
                 continue
@@ -415,7 +415,7 @@ class _Checker:
                 parent.remove(before)
             self.freed = True
 
-    def _start(self, source: reader.Source, el: Any) -> Iterator[Finding]:
+    def _start(self, source: reader.Input, el: Any) -> Iterator[Finding]:
         name = records.local(el.tag)
         if not self.stack:
             self.stack.append(_Frame(name, "root"))
