@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -70,8 +72,18 @@ class Hub:
             raise AssertionError(f"obmen {' '.join(args)} → {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
 
+    made: ClassVar[dict[str, Path]] = {}  # data folders set up once in this session, by kind of database
+
     def init(self, password: str = "admin-password") -> Hub:
+        """Set up. On SQLite a copy of what the command made the first time, because each test needs one and it takes seconds."""
+        kind = "" if "OBMEN_DATABASE_URL" in self.env or list(self.home.iterdir()) else password
+        if kind in self.made:
+            shutil.copytree(self.made[kind], self.home, dirs_exist_ok=True)
+            return self
         self.cli("init", "--admin-password", password)
+        if kind:
+            self.made[kind] = Path(tempfile.mkdtemp(prefix="obmen-made-")) / "home"
+            shutil.copytree(self.home, self.made[kind])
         return self
 
     def add_door(self, name: str = "1C", profile: str = "ut11", **settings: object) -> dict[str, str]:

@@ -140,7 +140,7 @@ def test_files_of_a_run_that_still_waits_are_kept_however_old(shop: Connection) 
         folders[name].mkdir(parents=True)
         (folders[name] / "import.xml").write_text("x")
         aged(folders[name], 1 if name == "young" else 30)
-    Run.objects.create(connection=shop, unique_key="x", args={"files": [str(folders["needed"] / "import.xml")]})
+    Run.objects.create(connection=shop, unique_key="x", args={"files": [str(folders["needed"] / "2" / "import.xml")]})
     DoorSessionRow.objects.create(connection=shop, cookie="live")
     assert tidy.tidy()["files"] == 1
     assert {name for name, folder in folders.items() if folder.exists()} == {"needed", "young", "live"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -23,8 +24,10 @@ from obmen.core.words import gettext_noop as _
 if TYPE_CHECKING:
     from django.db.models import QuerySet
 
+    from obmen.core.records import Order
     from obmen.store.models import Connection
 
+ORDERS_TOGETHER = 500  # saved in one transaction
 Rows = Iterator[dict[str, Any]]
 PAGE = 2000
 load = typer.Typer(help="Put things into the books.", no_args_is_help=True)
@@ -60,9 +63,12 @@ def dump(
     owner = find_connection(connection) if connection else None
     write = sys.stdout.write
     encode = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode
-    for row in DUMPS[kind](owner):
-        write(encode(row) + "\n")
-    sys.stdout.flush()
+    try:
+        for row in DUMPS[kind](owner):
+            write(encode(row) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 # --- goods -----------------------------------------------------------------------------------------------------------------
@@ -369,9 +375,10 @@ def load_orders(
 
     from django.conf import settings
 
-    from obmen.store.orders import save_order
+    from obmen.store.orders import save_orders
 
     zone, taken, changed, bad = ZoneInfo(settings.TIME_ZONE), 0, 0, 0
+    waiting: list[Order] = []
     name = "-" if str(file) == "-" else file.name
     if name != "-" and not file.is_file():
         raise typer.BadParameter(f"there is no file {file}")
@@ -386,7 +393,11 @@ def load_orders(
                 tell(f"{name}:{at}: {explain(error)}")
                 continue
             taken += 1
-            changed += save_order(record, source=None, who="cli")[1]
+            waiting.append(record)
+            if len(waiting) == ORDERS_TOGETHER:
+                changed += save_orders(waiting, who="cli")
+                waiting = []
+    changed += save_orders(waiting, who="cli")
     say(f"taken {taken}, changed {changed}, wrong {bad}")
     return BAD_DATA if bad else OK
 

@@ -34,6 +34,7 @@ def init(
         tell("the database is up to date now")
 
     from django.contrib.auth.models import User
+    from django.db import IntegrityError
 
     if User.objects.filter(username="admin").exists():
         return
@@ -44,7 +45,10 @@ def init(
         from obmen.store.connections import new_secret
 
         admin_password = generated = new_secret()
-    User.objects.create_superuser("admin", "", admin_password)
+    try:
+        User.objects.create_superuser("admin", "", admin_password)
+    except IntegrityError:  # another “init” was quicker
+        return
     say(f"admin {generated}" if generated else "made the user admin")
 
 

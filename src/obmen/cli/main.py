@@ -60,9 +60,6 @@ def run(args: list[str]) -> int:
     except ImproperlyConfigured as error:
         tell(f"The configuration: {error}")
         return NEEDS_OWNER
-    except BrokenPipeError:  # the reader of a dump has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
     except Exception as error:
         usage = getattr(error, "show", None)  # click's own errors, by whichever name typer carries it
         if usage is not None:

@@ -39,7 +39,7 @@ def tidy(now: datetime | None = None) -> Counter[str]:
     ended = Q(state__in=[*Run.FINISHED, Run.State.POSTPONED], ended__lt=now - OTHER_RUNS)
     done["runs"] = _delete(Run.objects.filter(good | ended))
     done["intents"] = _delete(Intent.objects.filter(noted__lt=now - INTENTS))
-    done["files"] = _folders(now, kept) + _loose_files(now)
+    done["files"] = _folders(now, kept) + _spooled(now)
     return +done
 
 
@@ -52,13 +52,13 @@ def _delete(rows: QuerySet) -> int:  # type: ignore[type-arg]
 
 
 def _files_of_open_runs() -> set[Path]:
-    """Folders that a run which waits or is running will still read."""
+    """Folders, at any height, of files that a run which waits or is running will still read."""
     open_runs = Run.objects.filter(state__in=[Run.State.WAITING, Run.State.RUNNING]).values_list("args", flat=True)
-    return {Path(file).parent for args in open_runs for file in args.get("files", ())}
+    return {folder for args in open_runs for file in args.get("files", ()) for folder in Path(file).parents}
 
 
 def _folders(now: datetime, kept: set[Path]) -> int:
-    """Folders of conversations that the database does not know any more: RECEIVED/<connection>/<session>."""
+    """Folders of conversations that the database does not know any more: exchange/<connection>/<session>."""
     live = set(DoorSessionRow.objects.values_list("cookie", flat=True))
     return sum(
         _remove(folder)
@@ -67,15 +67,10 @@ def _folders(now: datetime, kept: set[Path]) -> int:
     )
 
 
-def _loose_files(now: datetime) -> int:
-    """Bodies of long messages whose row is gone, and spooled uploads of a killed server."""
-    named = set(Message.objects.exclude(file="").values_list("file", flat=True))
-    home = settings.OBMEN_HOME
-    bodies = [f for f in (home / "messages").rglob("*") if f.is_file() and str(f.relative_to(home)) not in named]
-    spooled = [f for f in _entries(home / "tmp", 1) if f.is_file()]
-    return sum(_remove(f) for f in bodies if _older(f, now - MESSAGES)) + sum(
-        _remove(f) for f in spooled if _older(f, now - timedelta(days=1))
-    )
+def _spooled(now: datetime) -> int:
+    """Bodies of calls that a killed server was receiving."""
+    limit = now - timedelta(days=1)
+    return sum(_remove(f) for f in _entries(settings.OBMEN_HOME / "tmp", 1) if f.is_file() and _older(f, limit))
 
 
 def _entries(folder: Path, depth: int) -> Iterable[Path]:
