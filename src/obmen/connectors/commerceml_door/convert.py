@@ -488,15 +488,10 @@ def fill(template: str, order: Order) -> str:
 
 
 def order_news(doc: Document, s: DoorSettings, zone: tzinfo) -> OrderNews:
-    """What one Документ says of an order: 1C:UT's requisites, 1C:UNF's additions, subordinate documents and those of a container.
-
-    Raises BadRecord when it names no order.
-    """
+    """What one Документ says of an order: 1C:UT's requisites, 1C:UNF's additions, subordinate documents and those of a container."""
     if doc.base and doc.operation in (*MONEY, *REFUNDS, SHIPPING):
         payments, shipments = _subordinate([doc], zone)
         return OrderNews(key=f"{doc.base}#{doc.id}", number=doc.base, payments=payments, shipments=shipments)
-    if not (doc.id or doc.number):
-        raise BadRecord(_("A document of 1C has neither id nor number, so no order can be found by it"))
 
     def said(*names: str) -> str:
         return next((v for name in names if (v := (doc.requisite(name) or "").strip())), "")

@@ -507,11 +507,7 @@ class _Conversation:
             key = all_profiles().get(profile, {}).get("settings", {}).get("dialect", "generic")
         if key == "unf" and session and _at_least(session.data.get("cml", ""), (2, 10)):
             key = "unf-subordinate"
-        dialect = DIALECTS[key]
-        # The owner's choice of encoding wins over the dialect's, unless it was left as it is by default.
-        if self.s.answer_encoding != "utf-8":
-            return replace(dialect, answer_encoding=self.s.answer_encoding)
-        return dialect
+        return replace(DIALECTS[key], answer_encoding=self.s.answer_encoding)
 
     def _words(self) -> convert.Words:
         return convert.Words(
