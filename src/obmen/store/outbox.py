@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import connection as db
@@ -13,9 +14,14 @@ STREAM_OF = {Kind.ORDER: "orders-out", Kind.PAYMENT: "payments-out", Kind.SHIPME
 
 
 def tell(kind: Kind, record_id: int, revision: int, source: models.Connection | None, now: datetime) -> int:
-    """Note for every connection with the stream on, except the one that said it, that it has to be told this revision.
+    """Note for every connection with the stream on, except the one that said it, that it has to be told this revision."""
+    return tell_all(kind, [(record_id, revision)], source, now)
 
-    One statement; an existing row only gets the higher revision, so that what is offered in a session stays known.
+
+def tell_all(kind: Kind, records: Sequence[tuple[int, int]], source: models.Connection | None, now: datetime) -> int:
+    """As ``tell`` for many (record id, revision).
+
+    An existing row only gets the higher revision, so that what is offered in a session stays known.
     """
     stream = STREAM_OF[kind]
     listeners = models.Connection.objects.filter(enabled=True, streams__stream=stream, streams__enabled=True)
@@ -24,6 +30,7 @@ def tell(kind: Kind, record_id: int, revision: int, source: models.Connection | 
     rows = [
         models.Outbox(connection_id=pk, kind=kind, record_id=record_id, revision=revision, since=now)
         for pk in listeners.values_list("pk", flat=True)
+        for record_id, revision in records
     ]
     models.Outbox.objects.bulk_create(
         rows, update_conflicts=True, unique_fields=["connection", "kind", "record_id"], update_fields=["revision"]
