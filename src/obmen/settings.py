@@ -132,6 +132,7 @@ LANGUAGES = [("uk", "Українська"), ("ru", "Русский"), ("en", "E
 LANGUAGE_CODE = os.environ.get("OBMEN_LANGUAGE", "uk")
 LOCALE_PATHS = [BASE / "locale"]
 USE_I18N = USE_TZ = True
+FORMAT_MODULE_PATH = ["obmen.web.formats"]
 TIME_ZONE = os.environ.get("OBMEN_TIME_ZONE", "Europe/Kyiv")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 STATIC_URL = "/static/"

@@ -579,6 +579,9 @@ class Parked(models.Model):
         constraints = [models.UniqueConstraint(fields=["connection", "direction", "kind", "external_id"], name="parked_once")]
         indexes = [models.Index(fields=["connection", "waiting_kind", "waiting_id"], name="parked_waiting")]
 
+    def __str__(self) -> str:
+        return f"{self.kind} {self.external_id}"
+
 
 class JournalEntry(models.Model):
     """What was done, when, by whom; facts with secrets already masked."""
@@ -595,6 +598,9 @@ class JournalEntry(models.Model):
         verbose_name, verbose_name_plural = _("journal entry"), _("journal")
         ordering = ("-id",)
         indexes = [models.Index(fields=["record_kind", "record_id"], name="journal_of_record")]
+
+    def __str__(self) -> str:
+        return self.action
 
 
 class Message(models.Model):
@@ -616,6 +622,9 @@ class Message(models.Model):
     class Meta:
         verbose_name, verbose_name_plural = _("message"), _("messages")
         ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return self.call
 
 
 class RemoteReference(models.Model):

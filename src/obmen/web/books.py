@@ -11,7 +11,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.admin import SimpleListFilter
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Q, Sum
+from django.db.models import Count, Sum
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -109,7 +109,8 @@ class ProductAdmin(ListAdmin):
     card_template = "obmen/product.html"
     list_display = ("title", "article", "code", "group_name", "price", "stock", "marked")
     list_filter = (("group", AutocompleteSelectFilter), MarkedFilter)
-    look_up = ("article", "barcode", "code", "key")
+    indexed = ("article",)
+    look_up = ("barcode", "code", "key")
     look_in = ("name",)
     search_help_text = _("name, article, code or barcode")
     sortable_by = ("article",)
@@ -200,7 +201,7 @@ class OfferAdmin(ListAdmin):
         found, _distinct = super().get_search_results(request, queryset, search_term)
         if not term or " " in term:
             return found, False
-        products = models.Product.objects.filter(Q(article__startswith=term)).values_list("pk", flat=True)[:500]
+        products = models.Product.objects.filter(article__begins=term).values_list("pk", flat=True)[:500]
         ids = list(products)
         if ids and queryset.filter(product_id__in=ids).exists():
             return queryset.filter(product_id__in=ids), False
@@ -302,11 +303,14 @@ class PropertyAdmin(ListAdmin):
     look_up = ("key",)
     look_in = ("name",)
     list_select_related = ("source",)
-    fields = ("name", "key", "kind", "values", "required", "multiple", "source")
+    card_template = "obmen/property.html"
 
     @display(description=_("values"))
     def how_many(self, p: models.Property) -> int:
         return len(p.values)
+
+    def card(self, request: HttpRequest, record: models.Property) -> dict[str, Any]:
+        return {"links": links(("property",), record.pk), "history": history(("property",), record.pk)}
 
 
 class ReferenceAdmin(ListAdmin):
@@ -333,7 +337,8 @@ class CounterpartyAdmin(ListAdmin):
     card_template = "obmen/counterparty.html"
     list_display = ("name", "kind", "phone", "email", "tax_number", "source")
     list_filter = (("kind", ChoicesDropdownFilter), ("source", RelatedDropdownFilter), MarkedFilter)
-    look_up = ("phone", "email", "inn", "okpo", "key")
+    indexed = ("phone", "email", "inn", "key")
+    look_up = ("okpo",)
     look_in = ("name",)
     search_help_text = _("name, phone, e-mail or tax number")
     list_select_related = ("source",)
@@ -399,7 +404,7 @@ class OrderAdmin(ListAdmin):
         ("date", RangeDateTimeFilter),
         ("cancelled", BooleanRadioFilter),
     )
-    look_up = ("number", "key")
+    indexed = ("number", "key")
     look_in = ("counterparty__name", "counterparty__phone")
     search_help_text = _("number, buyer's name or phone")
     list_select_related = ("counterparty", "source")

@@ -129,10 +129,10 @@ class RuleForm(forms.ModelForm):
 
     kind = forms.ChoiceField(
         label=_("kind"),
-        choices=[(k, KINDS[k]) for k in ("product", "offer", "counterparty", "group")],
+        choices=[("", _("– add a rule –")), *((k, KINDS[k]) for k in ("product", "offer", "counterparty", "group"))],
         widget=UnfoldAdminSelectWidget,
     )
-    attribute = forms.ChoiceField(label=_("attribute"), choices=list(ATTRIBUTES.items()), widget=UnfoldAdminSelectWidget)
+    attribute = forms.ChoiceField(label=_("attribute"), choices=[("", "–"), *ATTRIBUTES.items()], widget=UnfoldAdminSelectWidget)
 
 
 RuleFormSet = forms.inlineformset_factory(models.Connection, models.MatchRule, form=RuleForm, extra=1, can_delete=True)

