@@ -286,6 +286,15 @@ def test_what_is_done_in_1c_is_told_by_requisites_of_ut() -> None:
     assert "Отменен" not in pairs
 
 
+def test_no_two_documents_of_1c_share_a_number() -> None:
+    one = base()
+    one.load(orders(order("1"), order("2")))
+    for number in ("1", "2"):
+        one.act(number, "pay")
+        one.act(number, "ship")
+    assert len({pair[0] for o in one.orders for pair in (o.payment, o.shipment) if pair}) == 4
+
+
 def test_a_cancelled_and_a_deleted_order_say_so() -> None:
     one = base()
     one.load(orders(order()))

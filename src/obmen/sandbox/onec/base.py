@@ -282,13 +282,20 @@ class Base:
         return order.state != AWAITS or all(line.cancelled for line in order.lines)
 
     def _new_order(self, number: str) -> Order:
+        new = self._next()
+        digits = re.sub(r"\D", "", number)
+        # 1C:UNF keeps only the digits of the site's number, which must stay unique without its letters.
+        number_1c = f"НФИМ-{digits:0>6}" if self.rules == "unf" else f"00ЦБ-{new:06d}"
+        return Order(self._guid(f"order/{new}"), number, number_1c, self.now().isoformat())
+
+    def _next(self) -> int:
+        """Number of the next document of any kind."""
         self.counter += 1
-        if self.rules == "unf":
-            digits = re.sub(r"\D", "", number)
-            number_1c = f"НФИМ-{digits:0>6}"
-        else:
-            number_1c = f"00ЦБ-{self.counter:06d}"
-        return Order(self._guid(f"order/{self.counter}"), number, number_1c, self.now().isoformat())
+        return self.counter
+
+    @property
+    def _shipped(self) -> str:
+        return DONE if self.rules == "unf" else CLOSED
 
     def _mapped_state(self, order: Order) -> str:
         names = ["Статус заказа"] if self.rules == "ut" else ["Статуса заказа ИД", "Статус заказа"]
@@ -444,10 +451,9 @@ class Base:
             case "post":
                 order.posted, order.state = True, READY
             case "pay":
-                order.posted, order.state, order.payment = True, READY, (f"{order.number_1c[:5]}{len(self.orders):06d}", moment)
+                order.posted, order.state, order.payment = True, READY, (f"ОП-{self._next():08d}", moment)
             case "ship":
-                done = DONE if self.rules == "unf" else CLOSED
-                order.posted, order.state, order.shipment = True, done, (f"РТ-{len(self.orders):08d}", moment)
+                order.posted, order.state, order.shipment = True, self._shipped, (f"РТ-{self._next():08d}", moment)
             case "cancel":
                 order.cancelled, order.posted, order.state = True, True, CLOSED
                 for line in order.lines:
