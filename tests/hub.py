@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -125,10 +126,8 @@ class Hub:
         """End the whole process group at once; the default is what a power cut does."""
         process = process or self.server
         if process and process.poll() is None:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, how)
-            except ProcessLookupError:
-                pass
             process.wait(20)
 
     def close(self) -> None:

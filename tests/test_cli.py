@@ -7,10 +7,13 @@ import os
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from hub import Hub
 
 pytestmark = pytest.mark.long
 
@@ -131,6 +134,15 @@ def test_adding_a_door_prints_exactly_what_its_user_types_over_there(make_hub) -
     }
 
 
+@pytest.fixture(scope="module")
+def with_door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """One hub for the calls that are refused."""
+    hub = Hub(tmp_path_factory.mktemp("door")).init()
+    hub.add_door("1C")
+    yield hub
+    hub.close()
+
+
 @pytest.mark.parametrize(
     ("args", "code", "says"),
     [
@@ -142,14 +154,12 @@ def test_adding_a_door_prints_exactly_what_its_user_types_over_there(make_hub) -
         (("commerceml_door",), 2, "Missing argument 'name'"),
     ],
 )
-def test_a_connection_that_cannot_be_added_is_one_sentence_and_an_exit_code(make_hub, args, code, says) -> None:
-    hub = make_hub().init()
-    hub.add_door("1C")
-    done = hub.cli("connection", "add", *args, "--json", ok=False)
+def test_a_connection_that_cannot_be_added_is_one_sentence_and_an_exit_code(with_door: Hub, args, code, says) -> None:
+    done = with_door.cli("connection", "add", *args, "--json", ok=False)
     assert (done.returncode, done.stdout) == (code, "")
     assert says in done.stderr.replace("\n", " ")
     assert "Traceback" not in done.stderr
-    assert len(hub.cli("connection", "list").stdout.splitlines()) == 1
+    assert len(with_door.cli("connection", "list").stdout.splitlines()) == 1
 
 
 def test_a_connection_is_changed_carried_to_another_hub_and_removed(make_hub, tmp_path: Path) -> None:
@@ -178,39 +188,40 @@ def test_a_new_password_is_printed_alone(make_hub) -> None:
     assert new != old
 
 
-def test_an_unknown_connection_is_named_with_those_that_are(make_hub) -> None:
-    hub = make_hub().init()
-    hub.add_door("1C")
+def test_an_unknown_connection_is_named_with_those_that_are(with_door: Hub) -> None:
     for command in (("check", "X"), ("run", "X"), ("dump", "links", "--connection", "X"), ("connection", "export", "X")):
-        done = hub.cli(*command, ok=False)
+        done = with_door.cli(*command, ok=False)
         assert (done.returncode, done.stderr) == (3, "There is no connection “X”; there are: 1C\n")
 
 
 # --- dump ------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def loaded(make_hub, tmp_path: Path):
-    folder = tmp_path / "exchange"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One hub for the tests that look at it: a folder was loaded, nothing else was ever set up."""
+    folder = tmp_path_factory.mktemp("exchange")
     (folder / "import.xml").write_text(IMPORT, "utf-8")
     (folder / "offers.xml").write_text(OFFERS, "utf-8")
-    hub = make_hub()
+    hub = Hub(tmp_path_factory.mktemp("loaded"))
     hub.cli("load", "commerceml", str(folder), "--connection", "1C", "--create")
-    hub.folder = folder
-    return hub
+    yield hub, folder
+    hub.close()
 
 
 def test_a_folder_is_loaded_into_a_hub_that_did_not_exist_and_again_changes_nothing(loaded) -> None:
-    again = loaded.cli("load", "commerceml", str(loaded.folder), "--connection", "1C")
+    hub, folder = loaded
+    again = hub.cli("load", "commerceml", str(folder), "--connection", "1C")
     assert again.stdout == "done: unchanged 7\n"
-    assert [(r["state"], r["connection"]) for r in loaded.dump("runs")] == [("done", "1C")] * 2
+    assert [(r["state"], r["connection"]) for r in hub.dump("runs")] == [("done", "1C")] * 2
     # The pages' own tables come with the first full start.
-    loaded.init().serve("--no-worker")
+    hub.cli("init", "--admin-password", "x")
+    hub.serve("--no-worker").kill()
 
 
 def test_goods_are_dumped_exactly_as_documented(loaded) -> None:
-    assert loaded.dump("products") == [
+    hub, _folder = loaded
+    assert hub.dump("products") == [
         {
             "key": "t-1",
             "article": "A-1",
@@ -228,19 +239,20 @@ def test_goods_are_dumped_exactly_as_documented(loaded) -> None:
             "pictures": [],
         }
     ]
-    assert loaded.dump("offers") == [
+    assert hub.dump("offers") == [
         {"key": "t-1", "product": "t-1", "name": "Чай", "article": "", "barcode": "", "characteristics": {}, "deleted": False}
     ]
-    assert loaded.dump("prices") == [{"offer": "t-1", "kind": "retail", "value": "10.5", "currency": "UAH"}]
-    assert loaded.dump("stock") == [{"offer": "t-1", "warehouse": "w-1", "quantity": "3.5"}]
-    assert sorted(loaded.dump("groups"), key=lambda group: group["key"]) == [
+    assert hub.dump("prices") == [{"offer": "t-1", "kind": "retail", "value": "10.5", "currency": "UAH"}]
+    assert hub.dump("stock") == [{"offer": "t-1", "warehouse": "w-1", "quantity": "3.5"}]
+    assert sorted(hub.dump("groups"), key=lambda group: group["key"]) == [
         {"key": "g-1", "name": "Чай", "parent": "", "description": "", "deleted": False},
         {"key": "g-2", "name": "Зелёный", "parent": "g-1", "description": "", "deleted": False},
     ]
 
 
 def test_what_the_exchange_remembers_is_dumped_exactly_as_documented(loaded) -> None:
-    links = {(row["kind"], row["external_id"]): row for row in loaded.dump("links")}
+    hub, _folder = loaded
+    links = {(row["kind"], row["external_id"]): row for row in hub.dump("links")}
     assert links["product", "t-1"] == {
         "connection": "1C",
         "kind": "product",
@@ -250,35 +262,38 @@ def test_what_the_exchange_remembers_is_dumped_exactly_as_documented(loaded) -> 
         "gone": False,
     }
     assert {kind for kind, _id in links} == {"product", "offer", "group", "property", "reference"}
-    [run] = loaded.dump("runs", "--connection", "1C")
+    run = hub.dump("runs", "--connection", "1C")[0]
     assert set(run) == {"id", "connection", "streams", "state", "trigger", "counts", "started", "ended", "text"}
     assert (run["state"], run["trigger"], run["counts"]) == ("done", "cli", {"created": 7})
-    assert loaded.dump("parked") == []
+    assert hub.dump("parked") == []
 
 
 def test_dumps_can_be_cut_to_one_connection(loaded) -> None:
-    loaded.add_door("Other")
+    hub, _folder = loaded
+    hub.add_door("Other")
     for kind in ("products", "offers", "prices", "stock", "groups", "links"):
-        assert len(loaded.dump(kind, "--connection", "1C")) == len(loaded.dump(kind)) > 0
-        assert loaded.dump(kind, "--connection", "Other") == []
+        assert len(hub.dump(kind, "--connection", "1C")) == len(hub.dump(kind)) > 0
+        assert hub.dump(kind, "--connection", "Other") == []
 
 
 def test_a_reader_that_stops_early_is_no_error(loaded) -> None:
+    hub, _folder = loaded
     command = f"{sys.executable} -m obmen.cli dump products | true; echo ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", command], env=loaded.env, capture_output=True, text=True, check=True)
+    done = subprocess.run(["bash", "-c", command], env=hub.env, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("0\n", "")
 
 
 def test_dumping_loads_no_pages(loaded) -> None:
+    hub, _folder = loaded
     code = (
         "import sys; from obmen.cli.main import run; code = run(['dump', 'products']);"
         " sys.exit(code or any(m.split('.')[0] in ('unfold', 'axes', 'waitress') for m in sys.modules))"
     )
-    assert subprocess.run([sys.executable, "-c", code], env=loaded.env, capture_output=True, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], env=hub.env, capture_output=True, check=False).returncode == 0
 
 
-def test_an_unknown_kind_is_a_wrong_call(make_hub) -> None:
-    done = make_hub().init().cli("dump", "things", ok=False)
+def test_an_unknown_kind_is_a_wrong_call(with_door: Hub) -> None:
+    done = with_door.cli("dump", "things", ok=False)
     assert done.returncode == 2
     assert "products" in done.stderr
 
@@ -410,10 +425,9 @@ def test_keys_are_rotated_and_secrets_stay_readable(make_hub) -> None:
     assert hub.cli("keys", "rotate", ok=False).returncode == 3
 
 
-def test_nothing_parked_is_nothing_to_retry(make_hub) -> None:
-    hub = make_hub().init()
-    assert hub.cli("parked", "list").stdout == ""
-    done = hub.cli("parked", "retry")
+def test_nothing_parked_is_nothing_to_retry(with_door: Hub) -> None:
+    assert with_door.cli("parked", "list").stdout == ""
+    done = with_door.cli("parked", "retry")
     assert (done.stdout, done.stderr) == ("", "nothing of that is parked\n")
 
 

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
 from kombu.exceptions import OperationalError
 
+from obmen.core.records import digest
 from obmen.work import clock, jobs, tidy
 
 log = logging.getLogger(__name__)
@@ -27,10 +28,11 @@ LOOK_OUT = 5.0  # seconds between looks for runs whose message was lost, or whos
 @cache
 def app() -> Celery:
     """The Celery application. Results are not kept: the run table holds them."""
-    celery = Celery("obmen", broker=settings.OBMEN_BROKER_URL, set_as_current=False)
+    # No fixups: Celery's own for Django runs all system checks, which load the pages that a worker leaves out.
+    celery = Celery("obmen", broker=settings.OBMEN_BROKER_URL, set_as_current=False, fixups=[])
     celery.conf.update(
         task_ignore_result=True,
-        task_default_queue="obmen.runs",
+        task_default_queue=queue_name(),
         worker_prefetch_multiplier=1,  # a run may take long; what waits behind it is better taken by a free worker
         task_publish_retry=False,
         broker_connection_retry_on_startup=True,
@@ -39,6 +41,13 @@ def app() -> Celery:
     )
     celery.task(name=TASK, shared=False)(execute)
     return celery
+
+
+def queue_name() -> str:
+    """A queue for each database, so that hubs which share a broker do not take each other's messages."""
+    entry = connection.settings_dict
+    place = [str(entry.get(name) or "") for name in ("HOST", "PORT", "NAME")]
+    return f"obmen.{digest(place).hex()[:12]}"
 
 
 def execute(run_id: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import defaultdict
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -13,11 +14,13 @@ from django.db.models import Q
 from django.utils import timezone
 
 from obmen.core import schedule
-from obmen.store.models import Connection, Run, StreamSetting
+from obmen.store.models import Connection, Run, StreamSetting, Sweep
+from obmen.store.sweeping import QUIET
 from obmen.work import jobs
 
 log = logging.getLogger(__name__)
 TICK = 1.0  # seconds
+SWEEPS = 60.0  # seconds between looks for whole loads that are over
 
 
 def next_moment(setting: StreamSetting, after: datetime) -> datetime | None:
@@ -51,6 +54,21 @@ def tick(now: datetime | None = None) -> list[Run]:
     return asked
 
 
+def tick_sweeps(now: datetime | None = None) -> list[Run]:
+    """Ask for the judgement of whole loads that have been quiet for a while: 1C:UT and UNF never say that they are done."""
+    now = now or timezone.now()
+    quiet = Sweep.objects.filter(finished=None, whole=True, last_portion__lt=now - QUIET, connection__enabled=True)
+    owners = Connection.objects.filter(pk__in=quiet.values("connection"))
+    stopped = Run.objects.filter(streams="sweep", state=Run.State.NEEDS_OWNER)
+    return [
+        jobs.ask(owner, ["sweep"], trigger="schedule")
+        for owner in owners
+        if not stopped.filter(
+            connection=owner, ended__gt=quiet.filter(connection=owner).latest("last_portion").last_portion
+        ).exists()
+    ]
+
+
 def _advance(setting: StreamSetting, now: datetime) -> bool:
     """Move to the next moment; False when another clock did, or the text is no schedule (its page says so)."""
     try:
@@ -65,10 +83,14 @@ def _advance(setting: StreamSetting, now: datetime) -> bool:
 
 def run(stop: threading.Event) -> None:
     """Tick until told to stop. Blocks."""
+    next_sweeps = 0.0
     try:
         while not stop.is_set():
             try:
                 tick()
+                if time.monotonic() >= next_sweeps:
+                    tick_sweeps()
+                    next_sweeps = time.monotonic() + SWEEPS
             except DatabaseError as error:
                 log.warning("the clock missed a tick: %s", error)
                 connection.close()
