@@ -165,6 +165,21 @@ def test_variants_of_1c_ut_become_one_product_with_offers(node: models.Connectio
     assert load(node, tmp_path, import0_1=catalogue(*cards)) == {"unchanged": 2}
 
 
+def test_a_product_whose_variants_are_all_deleted_is_deleted_and_returns_with_one_of_them(
+    node: models.Connection, tmp_path: Path
+) -> None:
+    def card(number: str, status: str = "") -> str:
+        return product(f"p1#{number}", f"Футболка ({number})").replace("<Товар>", f"<Товар{status}>")
+
+    gone = ' Статус="Удален"'
+    load(node, tmp_path, import0_1=catalogue(card("42"), card("44", gone)))
+    assert not models.Product.objects.get().deleted
+    load(node, tmp_path, import0_1=catalogue(card("42", gone), card("44", gone)))
+    assert models.Product.objects.get().deleted
+    load(node, tmp_path, import0_1=catalogue(card("42"), card("44", gone)))
+    assert not models.Product.objects.get().deleted
+
+
 def test_split_files_of_prices_and_rests_make_the_plain_offer_of_a_product(node: models.Connection, tmp_path: Path) -> None:
     load(node, tmp_path, goods=catalogue(product("p1")), prices=offers(offer("p1", "", prices=[("retail", "7")])))
     rests = "<Предложение><Ид>p1</Ид><Остатки><Остаток><Склад><Ид>main</Ид><Количество>2</Количество></Склад></Остаток></Остатки></Предложение>"

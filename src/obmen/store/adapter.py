@@ -447,7 +447,31 @@ class DjangoStore:
         self._insert_links(cursor, Kind.VARIANT, fresh)
         self._renew_seen(cursor, Kind.VARIANT, [s for s in settlement.said if s.link is not None])
         counts += offer_plan.counts
+        self._follow_variants(cursor, list(books.product_ids.values()), now)
         return counts
+
+    def _follow_variants(self, cursor: CursorWrapper, product_ids: Sequence[int], now: datetime) -> None:
+        """A product all of whose variants are marked for deletion is marked too, and comes back with the first of them."""
+        every = "min(CAST(o.deleted AS integer))"
+        rows = bulk.select_in(
+            cursor,
+            f"SELECT p.id, p.version, {every} FROM store_product p JOIN store_offer o ON o.product_id = p.id WHERE p.id {{in}}"
+            f" GROUP BY p.id, p.version, p.deleted HAVING CAST(p.deleted AS integer) <> {every}",
+            product_ids,
+        )
+        bulk.update(cursor, "store_product", ("id",), ("deleted", "version"), [(bool(gone), v + 1, i) for i, v, gone in rows])
+        history = [
+            (
+                "product",
+                i,
+                v + 1,
+                self.run.pk if self.run else None,
+                stamp(now),
+                bulk.to_json({"deleted": [not gone, bool(gone)]}),
+            )
+            for i, v, gone in rows
+        ]
+        bulk.insert(cursor, "store_recordchange", ("record_kind", "record_id", "version", "run_id", "at", "changes"), history)
 
     # references, groups, properties
 
@@ -715,20 +739,25 @@ def split_variants(said: Sequence[Said]) -> tuple[dict[Product, Said], dict[Offe
         card: Product = s.record
         base = card.key.partition("#")[0]
         if base not in products:
-            name = card.name
-            tail = ", ".join(value for _name, value in card.characteristics or ())
-            if name and name.endswith(")"):
-                head = name[: name.rfind(" (")] if tail and not name.endswith(f"({tail})") else name.removesuffix(f" ({tail})")
-                name = head.strip() or name
-            values = {f: getattr(card, f) for f in card.__dataclass_fields__}
-            values |= {"key": base, "name": name, "barcode": None, "characteristics": None, "deleted": None, "extra": ""}
-            products[base] = Product(**values), s
+            traits = ", ".join(value for _name, value in card.characteristics or ())
+            common = {"barcode": None, "characteristics": None, "deleted": None, "extra": ""}
+            names = {"name": without(card.name, traits), "full_name": without(card.full_name, traits)}
+            products[base] = replace(card, key=base, **names, **common), s  # type: ignore[arg-type]
         offer = Offer(
             key=card.key, product=base, name=card.name, article=card.article, barcode=card.barcode, unit=card.unit,
             characteristics=card.characteristics, deleted=card.deleted,
         )  # fmt: skip
         offers[offer] = s
     return dict(products.values()), offers
+
+
+def without(name: str | None, traits: str) -> str | None:
+    """A variant's name without its characteristic: "Футболка (белый, 42)" → "Футболка"."""
+    if not name or not traits:
+        return name
+    if name.endswith(f" ({traits})"):
+        return name.removesuffix(f" ({traits})").strip() or name
+    return name[: name.rfind(" (")].strip() or name if name.endswith(")") and " (" in name else name
 
 
 def _item(item: Any, external_id: str) -> Any:
