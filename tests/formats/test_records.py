@@ -182,6 +182,16 @@ def test_unescaped_html_and_comments_leave_a_whole_text() -> None:
     assert product("<Описание>о<!-- x -->дин <b>два</b> три</Описание>").description == "один два три"
 
 
+def test_a_comment_beside_the_fields_is_nothing() -> None:
+    assert product("<!-- из 1С --><Артикул>а<!-- x -->б</Артикул>") == Product("p", article="аб", deleted=False)
+
+
+def test_the_id_of_a_characteristic_is_kept_with_it() -> None:
+    row = "<ХарактеристикаТовара><Ид>h</Ид><Наименование>Цвет</Наименование><Значение>синий</Значение></ХарактеристикаТовара>"
+    record = offer(f"<ХарактеристикиТовара>{row}</ХарактеристикиТовара>", key="p#c")
+    assert (record.characteristics, record.extra) == ((("Цвет", "синий"),), row)
+
+
 def test_the_vat_rate_is_that_of_vat() -> None:
     rows = "".join(
         f"<СтавкаНалога><Наименование>{n}</Наименование><Ставка>{r}</Ставка></СтавкаНалога>"
