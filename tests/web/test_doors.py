@@ -20,9 +20,10 @@ from django.test import Client
 from lxml import etree
 
 from obmen.core.contract import BadRecord
-from obmen.core.records import Counterparty, Kind, Order, OrderLine
+from obmen.core.records import Counterparty, Delivery, Kind, Order, OrderLine, Payment, Shipment
 from obmen.store import connections, models
-from obmen.store.orders import save_order
+from obmen.store.doors import read_orders
+from obmen.store.orders import order_record, save_order
 from obmen.web import doors
 from obmen.work import jobs
 
@@ -381,6 +382,20 @@ def test_many_orders_stream_in_order_without_gaps(node: Node, monkeypatch: pytes
     assert node.enter("sale").numbers() == keys
     node.say("type=sale&mode=success")
     assert waiting(node.connection) == []
+
+
+def test_orders_are_read_as_the_books_tell_them(node: Node) -> None:
+    row = put(
+        "1",
+        lines=(OrderLine("g", "Чай", Decimal("1.5"), Decimal(2), Decimal(3), options=(("a", "b"),), requisites=(("c", "d"),)),),
+        delivery=Delivery("Нова пошта", "np", Decimal(50)),
+        payments=(Payment("p", Decimal(3), paid=True, requisites=(("e", "f"),)), Payment("q", Decimal(1))),
+        shipments=(Shipment("s", shipped=True),),
+        requisites=(("g", "h"),),
+    )
+    pending = read_orders([row.pk, 0])
+    assert list(pending) == [row.pk]
+    assert (pending[row.pk].revision, pending[row.pk].order) == (1, order_record(row))
 
 
 def test_states_go_out_by_the_mapping(node: Node) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
@@ -16,12 +17,17 @@ from obmen.connectors.commerceml_door.received import NOTES
 from obmen.connectors.commerceml_door.settings import ORDERS_IN, PRICES_IN, PRODUCTS_IN, STOCK_IN, STREAMS, DoorSettings
 from obmen.core.contract import BadRecord, Bookmark, Item, Known, Page, Receiving, StartAgain, SweepKey
 from obmen.core.records import Group, Kind, Offer, Product, Record
-from obmen.formats.commerceml import cut, records
-from obmen.formats.commerceml.batches import Batch, FileBatches
+from obmen.formats.commerceml import ahead, cut, records
+from obmen.formats.commerceml.ahead import Ahead
+from obmen.formats.commerceml.batches import Batch, FileBatches, Piece
 from obmen.formats.commerceml.model import Document, Section, Unknown
 
 # Files whose records others point at come first. The names are those of 1C:UT 11, 1C:UNF 3 and Bitrix's modules 5–7.
 ORDER = ("groups", "units", "priceLists", "storages", "properties", "goods", "import", "offers", "prices", "rests", "contragents")
+
+LARGE = 16 << 20  # bytes of a file for which starting a second process pays
+FULL = 250  # new records in a batch
+AHEAD = 6  # batches that are with the second process
 
 # Which stream has to be on for records of a kind to be taken.
 STREAM_OF = {
@@ -95,6 +101,8 @@ class CommerceMLFiles:
         self._seed = int.from_bytes(self.rules.fingerprint[:8], "big")
         self._slow: set[Path] = set()  # files that turned out to be of an odd shape in mid-way
         self._now: FileBatches | None = None
+        self._ahead: Ahead | None = None
+        self._parsed: dict[int | str, Any] = {}  # of the batch that is being given out, by Item.where
 
     def pages(self, since: Bookmark | None, known: Known) -> Iterator[Page]:
         """Pages of at most 500 records of one kind. The bookmark keeps the groups that a filter has to know later, when only
@@ -103,20 +111,25 @@ class CommerceMLFiles:
         files = in_order(self.files)
         total = sum(f.stat().st_size for f in files)
         before = 0
-        for file in files:
-            try:
-                for page in self._file(file, known):
-                    yield replace(page, done=before + page.done, total=total)
-            except cut.OddShape:
-                self._slow.add(file)
-                raise StartAgain from None
-            before += file.stat().st_size
+        try:
+            for file in files:
+                try:
+                    for page in self._file(file, known):
+                        yield replace(page, done=before + page.done, total=total)
+                except cut.OddShape:
+                    self._slow.add(file)
+                    raise StartAgain from None
+                before += file.stat().st_size
+        finally:
+            if self._ahead is not None:
+                self._ahead.close()
+                self._ahead = None
 
     def _file(self, file: Path, known: Known) -> Iterator[Page]:
         sweeps = self.rules.sweep != "off"
         self._now = FileBatches(file, known.seen, self._seed, file not in self._slow, keep_positions=sweeps)
         groups: list[Item] = []
-        for batch in self._now:
+        for batch in self._with_parser(self._now):
             if isinstance(batch, Unknown):
                 continue
             if batch.kind is Kind.GROUP:  # held together: a filter must know the whole tree before the first of them
@@ -130,6 +143,41 @@ class CommerceMLFiles:
                 yield from self._pages_of(batch, sweeps)
         if groups:
             yield self._groups_page(groups)
+
+    def _with_parser(self, batches: FileBatches) -> Iterator[Batch | Unknown]:
+        """The same batches, a few of them later, while a second process parses those that are full of new records."""
+        waiting: deque[tuple[Batch | Unknown, bool]] = deque()
+        large = batches.path.stat().st_size >= LARGE and ahead.worth_it()
+        for batch in batches:
+            submitted = large and batches.fast and self._submit(batches, batch)
+            waiting.append((batch, submitted))
+            if len(waiting) > AHEAD or not submitted:
+                while waiting and (len(waiting) > AHEAD or not submitted):
+                    yield self._with_parsed(*waiting.popleft())
+        while waiting:
+            yield self._with_parsed(*waiting.popleft())
+
+    def _submit(self, batches: FileBatches, batch: Batch | Unknown) -> bool:
+        if isinstance(batch, Unknown) or batch.kind not in ahead.KINDS or batch.unchanged or len(batch.pieces) < FULL:
+            return False
+        if not self._is_on(batch.kind):
+            return False
+        if self._ahead is None:
+            self._ahead = Ahead()
+        ranges = [(piece.place, len(piece.xml)) for piece in batch.pieces]
+        return self._ahead.submit(batches.path, batches.encoding, batch.kind, ranges)
+
+    def _with_parsed(self, batch: Batch | Unknown, submitted: bool) -> Batch | Unknown:
+        self._parsed = {}
+        if submitted and self._ahead is not None and isinstance(batch, Batch):
+            found = self._ahead.take()
+            if found is not None:  # the child may be gone: then this process parses by itself
+                self._parsed = {self._where(piece): record for piece, record in zip(batch.pieces, found, strict=True)}
+        return batch
+
+    def _where(self, piece: Piece) -> str:
+        assert self._now is not None
+        return f"{self._now.path.name}:{piece.place}"
 
     def _groups_page(self, items: Sequence[Item]) -> Page:
         bookmark = {"groups": self.tree.parents} if convert.filters_groups(self.s) else None
@@ -152,12 +200,12 @@ class CommerceMLFiles:
     def _items(self, batch: Batch) -> list[Item]:
         """A payload is the record's XML as UTF-8, with the id of its parent on a line before it where it has one."""
         assert self._now is not None
-        name, encoding = self._now.path.name, self._now.encoding
+        encoding = self._now.encoding
         out = []
         for piece in batch.pieces:
             xml = piece.xml if encoding == "utf-8" else piece.xml.decode(encoding, "replace").encode()
             payload = f"{piece.parent}\n".encode() + xml if piece.parent else xml
-            out.append(Item(piece.id or piece.digest.hex(), payload, piece.digest, f"{name}:{piece.place}"))
+            out.append(Item(piece.id or piece.digest.hex(), payload, piece.digest, self._where(piece)))
         return out
 
     def _is_on(self, kind: Kind) -> bool:
@@ -173,8 +221,13 @@ class CommerceMLFiles:
         return str(item.where)
 
     def parse(self, kind: Kind, items: Sequence[Item]) -> list[Record | BadRecord | None]:
-        split = [_split(item.payload) for item in items]
-        parsed = records.parse(kind, [xml for _parent, xml in split], parents=[parent for parent, _xml in split])
+        parsed: list[Any] = [self._parsed.get(item.where) for item in items]
+        left = [i for i, record in enumerate(parsed) if record is None]
+        if left:
+            split = [_split(items[i].payload) for i in left]
+            found = records.parse(kind, [xml for _parent, xml in split], parents=[parent for parent, _xml in split])
+            for i, record in zip(left, found, strict=True):
+                parsed[i] = record
         if self._now is not None and self._now.fast and any(isinstance(record, records.NotWhole) for record in parsed):
             self._slow.add(self._now.path)
             raise StartAgain
