@@ -242,6 +242,8 @@ def _keys(kind: str, ids: list[int]) -> dict[int, str]:
         "product": models.Product,
         "variant": models.Offer,
         "offer": models.Offer,
+        "prices": models.Offer,
+        "stock": models.Offer,
         "counterparty": models.Counterparty,
         "order": models.Order,
         "payment": models.Payment,

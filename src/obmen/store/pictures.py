@@ -32,6 +32,8 @@ def take(connection: models.Connection, folder: Path, rule: str) -> int:
             continue
         # A name of our own, by content: a name from outside never decides where a file is written.
         name = f"pictures/{connection.slug}/{sha256[:2]}/{sha256}{file.suffix.lower()}"
+        if default_storage.exists(name) and default_storage.size(name) != file.stat().st_size:
+            default_storage.delete(name)  # a worker was killed while it wrote it
         if not default_storage.exists(name):
             with open(file, "rb") as opened:
                 name = default_storage.save(name, File(opened))
