@@ -23,6 +23,8 @@ PASSWORD = "a-password-for-tests"
 PNG = base64.b64decode(  # one blue pixel
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPj/HwAEhgJ/ktmnCgAAAABJRU5ErkJggg=="
 )
+# The real hash takes half a second on purpose; a test that is not about passwords has no use for that.
+FAST_HASH = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 GOODS = [
     ("Кава мелена «Ранкова» 250 г", "КВ-250", "4820000000017", "Кава", "189.50", "120"),
     ("Кава в зернах «Ранкова» 1 кг", "КВ-1000", "4820000000024", "Кава", "640", "34"),

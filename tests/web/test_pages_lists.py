@@ -39,6 +39,11 @@ LISTS = (
 )
 
 
+@pytest.fixture(autouse=True)
+def fast_passwords(settings: Any) -> None:
+    settings.PASSWORD_HASHERS = books.FAST_HASH
+
+
 @pytest.fixture
 def client(db: Any) -> Client:
     client = Client()

@@ -18,6 +18,13 @@ CHROMIUM = os.environ.get("OBMEN_CHROMIUM", "/usr/bin/chromium")
 DESKTOP = {"width": 1280, "height": 800}
 
 
+@pytest.fixture(autouse=True)
+def fast_passwords(settings: Any) -> None:
+    from books import FAST_HASH
+
+    settings.PASSWORD_HASHERS = FAST_HASH
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     if not Path(CHROMIUM).exists():
