@@ -259,7 +259,7 @@ class Lease:
     def __init__(self, run: Run, worker: str) -> None:
         self.run_id, self.worker = run.pk, worker
         self._end = threading.Event()
-        self._lost = self._stop = self._closing = False
+        self._lost = self._stop = False
         self._thread = threading.Thread(target=self._beat, name=f"lease-{run.pk}", daemon=True)
 
     def __enter__(self) -> Lease:
@@ -269,8 +269,6 @@ class Lease:
     def __exit__(self, *_error: object) -> None:
         self._end.set()
         self._thread.join()
-        if self._closing:
-            hand_back(self.run_id, self.worker)
 
     def check(self) -> None:
         """Between pages, where nothing is written (a preview). Raises as ``renew`` does."""
@@ -279,7 +277,6 @@ class Lease:
         if self._stop:
             raise StopAsked
         if closing.is_set():
-            self._closing = True
             raise Closing
 
     def renew(self, percent: int | None = None, counts: Mapping[str, int] | None = None) -> None:
