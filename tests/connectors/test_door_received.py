@@ -109,7 +109,7 @@ def test_pieces_of_one_byte_value_are_never_taken_for_repeats(tmp_path: Path) ->
 def test_what_a_killed_call_left_behind_is_dropped(tmp_path: Path) -> None:
     send(tmp_path, "import.xml", XML[:30])
     with open(tmp_path / "import.xml", "ab") as file:
-        file.write(b"half a piece that was never answered")
+        file.write(b"a piece that was never answered " * 20)
     assert send(tmp_path, "import.xml", XML[30:]) == ["appended"]
     assert (tmp_path / "import.xml").read_bytes() == XML
 
