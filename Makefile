@@ -18,7 +18,7 @@ help: ## list the commands
 	touch $@
 
 demo: .venv/base ## start a hub with sandbox partners, do a full exchange, leave the web page open
-	$(BIN)/obmen demo
+	$(BIN)/obmen demo $(DEMO_ARGS)
 
 run: .venv/base ## start the hub on this machine (data in .obmen)
 	OBMEN_HOME=$${OBMEN_HOME:-.obmen} $(BIN)/obmen init

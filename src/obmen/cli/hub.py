@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -191,10 +192,12 @@ def check(connection: ConnectionName) -> None:
 
 
 def demo(
-    port: Annotated[int, typer.Option(help="Port of the page.", min=1, max=65535)] = 8000,
-    stay: Annotated[bool, typer.Option("--stay/--no-stay", help="Leave the page open at the end.")] = True,
+    home: Annotated[Path | None, typer.Option(help="Folder for the demo, emptied first; .demo here when not named.")] = None,
+    port: Annotated[int, typer.Option(help="Port of the page; the next free one when it is taken.", min=1, max=65535)] = 8600,
+    language: Annotated[str, typer.Option(help="uk, ru or en; the terminal's when not named.")] = "",
+    leave: Annotated[bool, typer.Option("--exit", help="End after the exchange instead of leaving the page open.")] = False,
 ) -> int:
-    """A hub with sandbox partners that does a full exchange and leaves its page open."""
+    """A hub with a 1C beside it that does a full exchange, checks the books and leaves its page open."""
     from obmen.demo import main
 
-    return int(main(port=port, stay=stay) or OK)
+    return main(home=home, port=port, language=language, leave=leave)
