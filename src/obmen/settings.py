@@ -11,6 +11,7 @@ OBMEN_DEBUG           1 shows tracebacks in the browser
 
 from __future__ import annotations
 
+import logging.config
 import os
 import sys
 from pathlib import Path
@@ -158,6 +159,7 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if os.environ.get("OBMEN_BEHIND_PROXY") == "1" else None
 
+LOGGING_CONFIG = None  # Django's own would bring mail to administrators and error pages into every command
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -166,6 +168,7 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": os.environ.get("OBMEN_LOG", "WARNING")},
     "loggers": {"axes": {"level": "ERROR"}},
 }
+logging.config.dictConfig(LOGGING)
 
 
 def _static(name: str) -> Any:

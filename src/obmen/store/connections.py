@@ -17,10 +17,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings as hub
 from django.contrib.auth.models import Group as Role
 from django.contrib.auth.models import Permission, User
@@ -34,6 +33,9 @@ from obmen.core.settings import describe, load
 from obmen.core.words import gettext_noop as _
 from obmen.store import outbox
 from obmen.store.models import Connection, JournalEntry, Link, MatchRule, StreamSetting, Sweep, SweepSeen
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
 
 MASK = "•••"
 INTEGRATIONS = "Integrations"
@@ -401,6 +403,8 @@ def _toml(value: Any) -> str:
 
 
 def _passphrase_key(passphrase: str, salt: bytes) -> Fernet:
+    from cryptography.fernet import Fernet
+
     key = hashlib.scrypt(passphrase.encode(), salt=salt, n=2**15, r=8, p=1, maxmem=2**26, dklen=32)
     return Fernet(base64.urlsafe_b64encode(key))
 
@@ -462,6 +466,8 @@ def _secrets_from(said: Mapping[str, str] | None, passphrase: str | None) -> dic
         return {}
     if not passphrase:
         raise NeedsOwner(_("The file holds encrypted secrets: give its passphrase"))
+    from cryptography.fernet import InvalidToken
+
     try:
         key = _passphrase_key(passphrase, bytes.fromhex(said["salt"]))
         return dict(json.loads(key.decrypt(said["token"].encode())))

@@ -3,6 +3,8 @@
 Keys come from ``OBMEN_KEYS`` (comma-separated) or the file ``keys`` in OBMEN_HOME, one Fernet key a line: the first
 encrypts, all decrypt. A value that cannot be decrypted raises NeedsOwner; ciphertext and plaintext are never handed out in
 its place.
+
+cryptography is imported when it is needed: most commands never meet a secret.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ import hashlib
 import json
 from typing import Any
 
-from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
 from django.db import models
 
@@ -20,6 +21,8 @@ from obmen.core.words import gettext_noop as _
 
 
 def new_key() -> str:
+    from cryptography.fernet import Fernet
+
     return Fernet.generate_key().decode()
 
 
@@ -35,11 +38,15 @@ def keys() -> list[str]:
 
 
 def encrypt(text: str) -> str:
+    from cryptography.fernet import Fernet
+
     key = keys()[0]
     return f"v1:{key_id(key)}:{Fernet(key).encrypt(text.encode()).decode()}"
 
 
 def decrypt(value: str) -> str:
+    from cryptography.fernet import Fernet, InvalidToken
+
     version, _sep, rest = value.partition(":")
     ident, _sep, token = rest.partition(":")
     if version != "v1" or not token:
