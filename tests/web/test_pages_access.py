@@ -83,7 +83,10 @@ POSTS: dict[str, Callable[[Any], tuple[str, dict[str, Any]]]] = {
         f"/store/connection/{s.one.pk}/rules/",
         {"match_rules-TOTAL_FORMS": "0", "match_rules-INITIAL_FORMS": "0"},
     ),
-    "schedule": lambda s: (f"/store/connection/{s.one.pk}/schedule/", {}),
+    "schedule": lambda s: (
+        f"/store/connection/{s.one.pk}/schedule/",
+        {f"s{row.pk}-schedule": "every 15 min" for row in s.one.streams.all()},
+    ),
     "switch": lambda s: (f"/store/connection/{s.one.pk}/switch/", {"on": "0"}),
     "password": lambda s: (f"/store/connection/{s.one.pk}/password/", {}),
     "remove": lambda s: (f"/store/connection/{s.one.pk}/remove/", {}),
@@ -100,7 +103,7 @@ POSTS: dict[str, Callable[[Any], tuple[str, dict[str, Any]]]] = {
     "group": lambda s: (f"/auth/group/{Role.objects.get(name='Viewers').pk}/change/", {"name": "Owners of all"}),
     "delete a user": lambda s: (f"/auth/user/{s.people.owner.pk}/delete/", {"post": "yes"}),
 }
-OPERATOR_MAY = {"start", "check", "mappings", "stop a run", "run again", "retry one", "retry all", "order"}
+OPERATOR_MAY = {"schedule", "start", "check", "mappings", "stop a run", "run again", "retry one", "retry all", "order"}
 
 
 @pytest.mark.parametrize("deed", POSTS)

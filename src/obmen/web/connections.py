@@ -208,6 +208,11 @@ class ConnectionAdmin(ListAdmin):
             raise Http404
         return connection
 
+    @staticmethod
+    def _require(request: HttpRequest, permission: str) -> None:
+        if not request.user.has_perm(permission):
+            raise PermissionDenied
+
     def tab(
         self, request: HttpRequest, connection: models.Connection, active: str, template: str, **context: Any
     ) -> HttpResponse:
@@ -454,20 +459,27 @@ class ConnectionAdmin(ListAdmin):
         connection = self._found(request, pk)
         formset = RuleFormSet(request.POST or None, instance=connection)
         if request.method == "POST":
-            self._found(request, pk, "change")
+            self._require(request, "store.change_matchrule")
             if formset.is_valid():
                 formset.save()
                 setup.note(connection, "rules.changed", who(request))
                 messages.success(request, now_("The match rules are saved."))
                 return HttpResponseRedirect(request.path)
-        return self.tab(request, connection, "rules", "obmen/rules.html", formset=formset)
+        return self.tab(
+            request,
+            connection,
+            "rules",
+            "obmen/rules.html",
+            formset=formset,
+            may_change=request.user.has_perm("store.change_matchrule"),
+        )
 
     def schedule_page(self, request: HttpRequest, pk: int) -> HttpResponse:
         connection = self._found(request, pk)
         data = request.POST if request.method == "POST" else None
         forms_ = [StreamForm(data, instance=s, prefix=f"s{s.pk}") for s in connection.streams.order_by("stream")]
         if request.method == "POST":
-            self._found(request, pk, "change")
+            self._require(request, "store.change_streamsetting")
             valid = [f.is_valid() for f in forms_]  # each one is asked, so that every error shows at once
             if all(valid):
                 for form in (f for f in forms_ if f.has_changed()):
@@ -475,7 +487,14 @@ class ConnectionAdmin(ListAdmin):
                 messages.success(request, now_("The schedule is saved."))
                 return HttpResponseRedirect(request.path)
         rows = [{"form": f, "title": stream(f.instance.stream), "row": f.instance, "never": _never(f.instance)} for f in forms_]
-        return self.tab(request, connection, "schedule", "obmen/schedule.html", rows=rows)
+        return self.tab(
+            request,
+            connection,
+            "schedule",
+            "obmen/schedule.html",
+            rows=rows,
+            may_change=request.user.has_perm("store.change_streamsetting"),
+        )
 
     def traffic_page(self, request: HttpRequest, pk: int) -> HttpResponse:
         connection = self._found(request, pk)
