@@ -23,6 +23,7 @@ from axes.models import AccessAttempt
 from django.conf import settings as hub
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
+from django.db import DatabaseError
 from django.db.models import F, Max, Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils import timezone
@@ -63,6 +64,15 @@ class Denied(Exception):
 @csrf_exempt
 def exchange(request: HttpRequest, slug: str = "", token: str = "") -> HttpResponseBase:
     """One call of an outside system at ``/exchange/<connection>/[<token>/]`` or at another shop's usual address."""
+    try:
+        return _exchange(request, slug, token)
+    except DatabaseError:
+        # A database that is locked or away says so in the node's own words; a page of HTML would end its retries.
+        log.exception("a door could not reach the database")
+        return _plain(503, "failure", gettext(HUB_ERROR))
+
+
+def _exchange(request: HttpRequest, slug: str, token: str) -> HttpResponseBase:
     started = time.monotonic()
     # Axes and Django would read a form out of the body; a file that somebody sends with a form's content type is a file.
     request._post, request._files = request.GET.__class__(), {}  # type: ignore[attr-defined]
@@ -329,15 +339,18 @@ def _told(call: Call) -> str:
 
 def _respond(reply: Reply, call: Call, host: DjangoDoorHost, started: float) -> HttpResponseBase:
     def note(size: int, answer: str) -> None:
-        host.note_message(
-            call=_told(call),
-            status=reply.status,
-            answer=answer[:500],
-            bytes_in=call.length or 0,
-            bytes_out=size,
-            milliseconds=int((time.monotonic() - started) * 1000),
-            remote=call.remote[:64],
-        )
+        try:
+            host.note_message(
+                call=_told(call),
+                status=reply.status,
+                answer=answer[:500],
+                bytes_in=call.length or 0,
+                bytes_out=size,
+                milliseconds=int((time.monotonic() - started) * 1000),
+                remote=call.remote[:64],
+            )
+        except DatabaseError:
+            log.exception("a call was answered but could not be noted")  # what it did is done: the answer says so
 
     response: HttpResponseBase
     if isinstance(reply.body, bytes):
