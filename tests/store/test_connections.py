@@ -43,7 +43,11 @@ def test_a_new_connection_has_streams_match_rules_and_a_machine_account_with_one
     assert (row.connector, row.slug, row.profile, row.settings) == ("toy", "1c-upravlinnia", "slow", {"url": "http://x"})
     assert connections.door_path(row) == "/exchange/1c-upravlinnia/"
     assert list(row.streams.values_list("stream", "enabled").order_by("stream")) == [("orders-out", True), ("products-in", True)]
-    assert list(row.match_rules.filter(kind="counterparty").values_list("attribute", "priority")) == [("inn", 1), ("phone", 2), ("email", 3)]
+    assert list(row.match_rules.filter(kind="counterparty").values_list("attribute", "priority")) == [
+        ("inn", 1),
+        ("phone", 2),
+        ("email", 3),
+    ]
     assert not row.match_rules.filter(kind="product").exists()  # articles repeat in real catalogues
     assert row.account is not None
     assert password is not None

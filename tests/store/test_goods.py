@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from store.cml import catalogue, changes, offer, offers, product, put
 
 from obmen.store import connections, models
 from obmen.work import run as runs
+from store.cml import catalogue, changes, offer, offers, product, put
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -152,7 +152,8 @@ def test_a_record_without_id_is_parked_with_its_line_and_the_others_are_taken(no
 
 
 def test_variants_of_1c_ut_become_one_product_with_offers(node: models.Connection, tmp_path: Path) -> None:
-    trait = "<ХарактеристикиТовара><ХарактеристикаТовара><Наименование>Размер</Наименование><Значение>{}</Значение></ХарактеристикаТовара></ХарактеристикиТовара>"
+    trait = "<ХарактеристикиТовара><ХарактеристикаТовара><Наименование>Размер</Наименование><Значение>{}</Значение>"
+    trait += "</ХарактеристикаТовара></ХарактеристикиТовара>"
     cards = [product(f"p1#{n}", f"Футболка ({n})", "F-1", trait.format(n)) for n in ("42", "44")]
     load(node, tmp_path, import0_1=catalogue(*cards))
     assert models.Product.objects.get().name == "Футболка"

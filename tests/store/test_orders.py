@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
-from obmen.core.records import Address, Counterparty, Delivery, Order, OrderLine, OrderNews, Payment
-from obmen.store import connections, models
+from obmen.core.records import Address, Counterparty, Delivery, Kind, Order, OrderLine, OrderNews, Payment
+from obmen.store import connections, models, outbox
 from obmen.store.orders import find, order_record, orders_records, save_order, save_orders
+from obmen.work import run as runs
 from obmen.work.run import StateWords
+from store.cml import HEAD, TAIL, put
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -108,3 +111,55 @@ def test_their_state_is_ours_by_mapping_by_name_or_not_at_all() -> None:
     words.report("Невідомо", "Невідомо")
     row = models.Mapping.objects.get(theirs="Невідомо")
     assert (row.ours, row.seen_count) == ("", 2)
+
+
+def test_a_stream_that_is_switched_on_again_tells_only_what_was_not_confirmed() -> None:
+    connection = node()
+    save_orders([order("1"), order("2")])
+    told = models.Outbox.objects.get(record_id=models.Order.objects.get(key="1").pk)
+    outbox.note_told(connection, Kind.ORDER, [(told.record_id, told.revision)])
+    models.Outbox.objects.all().delete()
+    assert outbox.fill(connection, Kind.ORDER) == 1
+    save_order(order("1", state="paid"))
+    models.Outbox.objects.all().delete()
+    assert outbox.fill(connection, Kind.ORDER) == 2
+
+
+def results(*documents: str) -> str:
+    return HEAD.format(date="2026-01-16T10:00:00") + "".join(documents) + TAIL
+
+
+def result(ident: str, number: str, *requisites: tuple[str, str]) -> str:
+    rows = "".join(
+        f"<ЗначениеРеквизита><Наименование>{n}</Наименование><Значение>{v}</Значение></ЗначениеРеквизита>" for n, v in requisites
+    )
+    return (
+        f"<Документ><Ид>{ident}</Ид><Номер>{number}</Номер><Дата>2026-01-15</Дата><Время>10:00:05</Время>"
+        "<ХозОперация>Заказ товара</ХозОперация><Роль>Продавец</Роль><Валюта>UAH</Валюта><Курс>1</Курс><Сумма>71</Сумма>"
+        f"<ЗначенияРеквизитов>{rows}</ЗначенияРеквизитов></Документ>"
+    )
+
+
+def test_what_1c_says_of_orders_is_folded_in_and_an_unknown_one_never_blocks_the_rest(tmp_path: Path) -> None:
+    connection = node()
+    save_orders([order("1001", payments=()), order("1002", payments=())])
+    text = results(
+        result("guid-404", "404", ("Номер по 1С", "УТ-404")),
+        result(
+            "guid-1", "1001", ("Номер по 1С", "УТ-1"), ("Номер оплаты по 1С", "П-1"), ("Дата оплаты по 1С", "2026-01-16T9:00:00")
+        ),
+        result("guid-2", "1002", ("Отменен", "true")),
+    )
+    run = runs.load_folder(connection, put(tmp_path, orders=text))
+    assert (run.state, {k: v for k, v in run.counts.items() if v}) == ("done", {"updated": 2, "parked": 1})
+    first, second = (order_record(o) for o in models.Order.objects.order_by("key"))
+    assert (first.paid, first.cancelled, dict(first.requisites)["Номер по 1С"]) == (True, False, "УТ-1")
+    assert second.cancelled is True
+    assert (
+        models.Link.objects.get(connection=connection, kind="order", external_id="guid-1").record_id
+        == models.Order.objects.get(key="1001").pk
+    )
+    parked = models.Parked.objects.get()
+    assert (parked.kind, parked.external_id, parked.waiting_kind) == ("order", "guid-404", "order")
+    run = runs.load_folder(connection, put(tmp_path, orders=text.replace("10:00:00", "10:00:01")))
+    assert {k: v for k, v in run.counts.items() if v} == {"unchanged": 2, "parked": 1}

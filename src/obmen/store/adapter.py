@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from obmen.core import matching
 from obmen.core.contract import BadRecord, Bookmark, MissingLink, Receiving, Unmapped
-from obmen.core.engine import CREATED, MATCHED, UNCHANGED, UPDATED, Link, Said, Settlement, missing
+from obmen.core.engine import CREATED, MATCHED, PARKED, UNCHANGED, UPDATED, Link, ParkedItem, Said, Settlement, missing
 from obmen.core.matching import Match
 from obmen.core.records import Group, Kind, Offer, Product, Property, Reference, Subject
 from obmen.core.words import gettext_noop as _
@@ -600,13 +600,23 @@ class DjangoStore:
     def _settle_orders(self, settlement: Settlement, now: datetime) -> Counter[str]:
         counts: Counter[str] = Counter()
         for s in settlement.said:
-            order_id, outcome = self.on_order(s.record, now)
+            try:
+                order_id, revision, outcome = self.on_order(s.record, now)
+            except BadRecord as error:  # it speaks of an order that we do not have, or have twice: nothing was written yet
+                settlement.parked.append(ParkedItem(s.item.external_id, s.item.payload, str(s.item.where), error))
+                counts[PARKED] += 1
+                continue
             counts[outcome] += 1
+            # A link of ours, made when they confirmed, takes their id now; what they have just said needs no telling.
+            models.Link.objects.filter(connection=self.connection, kind=Kind.ORDER, external_id=s.item.external_id).exclude(
+                record_id=order_id
+            ).delete()
             models.Link.objects.update_or_create(
                 connection=self.connection,
                 kind=Kind.ORDER,
-                external_id=s.item.external_id,
-                defaults={"record_id": order_id, "seen": s.item.digest, "gone": False},
+                record_id=order_id,
+                defaults={"external_id": s.item.external_id, "seen": s.item.digest, "gone": False}
+                | ({"sent_version": revision} if outcome == UPDATED else {}),
             )
         return counts
 
@@ -694,7 +704,8 @@ class DjangoStore:
 
     def _settle_parked(self, cursor: CursorWrapper, settlement: Settlement, now: datetime) -> None:
         direction = "out" if settlement.links or settlement.stream.endswith("-out") else "in"
-        free = [*settlement.settled_ids, *(s.item.external_id for s in settlement.said)]
+        held = {p.external_id for p in settlement.parked}
+        free = [i for i in (*settlement.settled_ids, *(s.item.external_id for s in settlement.said)) if i not in held]
         bulk.delete(
             cursor,
             "store_parked",

@@ -22,6 +22,7 @@ from obmen import registry
 from obmen.core.contract import BadRecord, DoorSession, Job, Pending
 from obmen.core.records import Kind, OrderLine, Payment, Reference, Shipment, Subject, plain
 from obmen.core.records import Order as OrderRecord
+from obmen.store import outbox
 from obmen.store.models import (
     Bookmark,
     Connection,
@@ -178,6 +179,7 @@ class DjangoDoorHost:
                 )
                 told = [o for o in found if (o.record_id, o.revision) in offered]
                 Outbox.objects.filter(pk__in=[o.pk for o in told]).delete()
+                outbox.note_told(self.connection, Kind.ORDER, [(o.record_id, o.revision) for o in told])
                 JournalEntry.objects.bulk_create(
                     JournalEntry(
                         who=session.user,

@@ -38,8 +38,25 @@ def tell_all(kind: Kind, records: Sequence[tuple[int, int]], source: models.Conn
     return len(rows)
 
 
+def note_told(connection: models.Connection, kind: Kind, records: Sequence[tuple[int, int]]) -> None:
+    """They confirmed these (record id, revision): their links say so. Until they name an id of their own, ours stands for it."""
+    if kind is not Kind.ORDER:
+        raise ValueError(kind)
+    keys = dict(models.Order.objects.filter(pk__in=[i for i, _revision in records]).values_list("pk", "key"))
+    models.Link.objects.bulk_create(
+        [
+            models.Link(connection=connection, kind=kind, external_id=keys[i], record_id=i, sent_version=revision)
+            for i, revision in records
+            if i in keys
+        ],
+        update_conflicts=True,
+        unique_fields=["connection", "kind", "record_id"],
+        update_fields=["sent_version"],
+    )
+
+
 def fill(connection: models.Connection, kind: Kind) -> int:
-    """Every record that the connection has never been told of: for a stream that was switched on later. Returns rows made."""
+    """Every record whose newest revision the connection has not confirmed: for a stream that is switched on (again)."""
     if kind is not Kind.ORDER:
         raise ValueError(kind)
     with db.cursor() as cursor:
@@ -47,8 +64,8 @@ def fill(connection: models.Connection, kind: Kind) -> int:
             "INSERT INTO store_outbox (connection_id, kind, record_id, revision, since, offered_in, offers)"
             " SELECT %s, %s, o.id, o.revision, o.changed, '', 0 FROM store_order o"
             " WHERE (o.source_id IS NULL OR o.source_id <> %s)"
-            " AND NOT EXISTS (SELECT 1 FROM store_link l WHERE l.connection_id = %s AND l.kind = %s AND l.record_id = o.id)"
-            " ON CONFLICT DO NOTHING",
+            " AND NOT EXISTS (SELECT 1 FROM store_link l WHERE l.connection_id = %s AND l.kind = %s AND l.record_id = o.id"
+            " AND l.sent_version >= o.revision) ON CONFLICT DO NOTHING",
             [connection.pk, str(kind), connection.pk, connection.pk, str(kind)],
         )
         return int(cursor.rowcount)

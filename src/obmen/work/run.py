@@ -225,11 +225,11 @@ def retry_waiting(store: DjangoStore, source: Source) -> None:
 UNMAPPED_STATE = _("Their order state “{value}” is not mapped; map it on the connection's page, the rest of the order was taken")
 
 
-def order_folder(store: DjangoStore, parts: Sequence[str]) -> Callable[[OrderNews, datetime], tuple[int, str]]:
+def order_folder(store: DjangoStore, parts: Sequence[str]) -> Callable[[OrderNews, datetime], tuple[int, int, str]]:
     """Folds what a node says of an order into the books; the store calls it inside the page's transaction."""
     states = StateWords(store.connection)
 
-    def fold(news: OrderNews, now: datetime) -> tuple[int, str]:
+    def fold(news: OrderNews, now: datetime) -> tuple[int, int, str]:
         row = orders.find(news, store.connection)
         order = orders.order_record(row)
         folded = apply_news(order, news, parts, lambda ident, name: states.ours(ident, name, order.state))
@@ -246,7 +246,7 @@ def order_folder(store: DjangoStore, parts: Sequence[str]) -> Callable[[OrderNew
                 record_id=saved.pk,
                 facts={"changes": [[name, plain(old), plain(new)] for name, old, new in folded.changes]},
             )
-        return saved.pk, UPDATED if changed else UNCHANGED
+        return saved.pk, saved.revision, UPDATED if changed else UNCHANGED
 
     return fold
 
