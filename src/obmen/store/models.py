@@ -83,7 +83,7 @@ class Product(models.Model):
     unit = models.CharField(_("unit"), max_length=100, blank=True)
     unit_attributes = models.JSONField(default=list, blank=True)
     groups = models.JSONField(_("groups"), default=list, blank=True)  # group keys as said
-    group = free("Group", null=True, blank=True, verbose_name=_("main group"), db_index=False)
+    group = free("Group", null=True, blank=True, verbose_name=_("main group"))
     category = models.CharField(max_length=200, blank=True)
     description = models.TextField(_("description"), blank=True)
     kind = models.CharField(_("kind"), max_length=100, blank=True)
