@@ -397,7 +397,9 @@ class DoorSettings:
         tab="limits",
         minimum=2,
     )
-    max_entries: int = setting(200_000, _("Most files in an archive"), "", tab="limits", minimum=1)
+    max_entries: int = setting(
+        200_000, _("Most files in an archive"), _("Stops archives of endless tiny files."), tab="limits", minimum=1
+    )
     session_hours: int = setting(
         24,
         _("Hours that a conversation lives"),
