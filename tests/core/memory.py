@@ -8,7 +8,7 @@ from typing import Any
 
 from obmen.core import matching
 from obmen.core.contract import BadRecord, Bookmark, Change, Item, Known, Outcome, Page, Receiving
-from obmen.core.engine import CREATED, MATCHED, UNCHANGED, UPDATED, Link, Settlement, missing
+from obmen.core.engine import CREATED, MATCHED, UNCHANGED, UPDATED, WRITTEN, Link, Settlement, missing
 from obmen.core.matching import Match
 from obmen.core.records import Kind, Offer, Product, digest
 
@@ -28,6 +28,7 @@ class MemoryStore:
         self.intents: set[str] = set()
         self.crash_at: int | None = None
         self.settled = 0
+        self.written = self.again = 0  # records settled as news; of those, how many are still to come again
         self.links = self
 
     def seen(self, kind: Kind) -> bytes:
@@ -74,6 +75,9 @@ class MemoryStore:
     def preview(self, settlement: Settlement) -> Counter[str]:
         return self._apply(settlement, {}, {})
 
+    def start_again(self) -> None:
+        self.again = self.written
+
     def settle(self, settlement: Settlement) -> Counter[str]:
         if self.crash_at is not None and self.settled == self.crash_at:
             raise Crash
@@ -85,7 +89,11 @@ class MemoryStore:
         for link in settlement.links:
             self.link_rows[settlement.kind, link.external_id] = link
         self.settled += 1
-        return counts
+        back = min(self.again, counts[UNCHANGED])
+        counts[UNCHANGED] -= back
+        self.again -= back
+        self.written += sum(counts[name] for name in WRITTEN)
+        return +counts
 
     def _apply(self, s: Settlement, books: dict[int, Any], links: dict[tuple[Kind, str], Link]) -> Counter[str]:
         counts = Counter(s.counts)

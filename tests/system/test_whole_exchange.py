@@ -101,7 +101,7 @@ def test_a_node_brings_its_goods_takes_its_orders_and_reports_them_back(
         "1006": (False, False, False),
     }
     assert {n: [(x["quantity"], x["total"]) for x in o["lines"]] for n, o in told.items()} == {
-        **dict.fromkeys(NUMBERS[:4], [("2", "500"), ("1", "100")]),
+        **{number: [("2", "500"), ("1", "100")] for number in NUMBERS[:4]},
         "1005": [("5", "1250"), ("1", "100")],
         "1006": [("2", "500")],
     }

@@ -35,6 +35,7 @@ from obmen.core.words import gettext_noop as _
 
 CREATED, MATCHED, UPDATED, UNCHANGED = "created", "matched", "updated", "unchanged"
 PARKED, LEFT_OUT, REPEATED = "parked", "left_out", "repeated"
+WRITTEN = (CREATED, MATCHED, UPDATED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,10 @@ class Store(Known, Protocol):
         ...
 
     def settle(self, settlement: Settlement) -> Counter[str]: ...
+    def start_again(self) -> None:
+        """The source begins once more: what was settled so far comes again unchanged, and is not counted a second time."""
+        ...
+
     def preview(self, settlement: Settlement) -> Counter[str]:
         """What ``settle`` would count, without writing; keeps field-level differences for the page that shows them."""
         ...
@@ -130,7 +135,8 @@ def pull(
                     progress(total, settlement.percent)
             finished = True
         except StartAgain:
-            continue
+            store.start_again()
+            total = Counter() if preview else Counter({name: total[name] for name in WRITTEN})
     return total
 
 

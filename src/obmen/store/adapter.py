@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from obmen.core import matching
 from obmen.core.contract import BadRecord, Bookmark, MissingLink, Receiving, Unmapped
-from obmen.core.engine import CREATED, MATCHED, PARKED, UNCHANGED, UPDATED, Link, ParkedItem, Said, Settlement, missing
+from obmen.core.engine import CREATED, MATCHED, PARKED, UNCHANGED, UPDATED, WRITTEN, Link, ParkedItem, Said, Settlement, missing
 from obmen.core.matching import Match
 from obmen.core.records import Group, Kind, Offer, Product, Property, Reference, Subject
 from obmen.core.words import gettext_noop as _
@@ -58,6 +58,8 @@ class DjangoStore:
         self.connection, self.run, self.lease = connection, run, lease
         self.links = self
         self.total: Counter[str] = Counter()
+        self._written: Counter[str] = Counter()  # how many records this run has settled as news
+        self._again = 0  # of those, how many are still to come again since the source started again
         self.differences: list[dict[str, Any]] = []  # of a preview, at most DIFFERENCES_KEPT
         self.on_order: Any = None  # set by work/run.py: folds what 1C says of an order (core/orders.py)
         self.keep_positions = False  # a sweep wants to know which cards were recognised without parsing
@@ -320,10 +322,19 @@ class DjangoStore:
                 models.Bookmark.objects.update_or_create(
                     connection=self.connection, stream=settlement.stream, defaults={"value": settlement.bookmark, "changed": now}
                 )
+        if self._again:
+            back = min(self._again, counts[UNCHANGED])
+            counts[UNCHANGED] -= back
+            self._again -= back
+        self._written += Counter({name: counts[name] for name in WRITTEN})
         self.total += counts
         if db.vendor == "sqlite":
             time.sleep(YIELD)
         return counts
+
+    def start_again(self) -> None:
+        self.total, self._again = Counter(self._written), sum(self._written.values())
+        self.differences.clear()
 
     def _settle_said(self, cursor: CursorWrapper, settlement: Settlement, now: datetime) -> Counter[str]:
         kind = settlement.kind
