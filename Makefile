@@ -42,5 +42,5 @@ format: .venv/dev ## put the code into its format
 bench: .venv/dev ## measure: ratios in one run, both databases
 	$(PY) bench/run.py
 
-translations: .venv/dev ## collect the sentences to translate
-	cd src/obmen && ../../$(PY) -m django makemessages -l uk -l ru --no-location --keyword=_ --settings obmen.settings
+translations: .venv/dev ## collect the sentences to translate, compile what is translated
+	OBMEN_HOME=.obmen-check DJANGO_SETTINGS_MODULE=obmen.settings $(PY) tools/translations.py

@@ -74,7 +74,7 @@ COUNTS = {
 
 TRIGGERS = {
     "schedule": _("schedule"),
-    "person": _("person"),
+    "person": _("by hand"),
     "door": _("their call"),
     "cli": _("command line"),
     "retry": _("retry"),

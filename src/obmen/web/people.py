@@ -163,7 +163,7 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
             return PermissionsField(label=db_field.verbose_name.capitalize(), help_text=_("Besides those of the groups."))
         return super().formfield_for_manytomany(db_field, request, **kw)
 
-    @display(description=_("person"))
+    @display(description=_("Person"))
     def full_name(self, user: User) -> str:
         return user.get_full_name() or "–"
 
