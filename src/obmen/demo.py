@@ -169,7 +169,7 @@ class Demo:
         settings = ("--set", "currencies=UAH=грн.", "--set", "requisites=Сайт заказа={site}")
         door = json.loads(
             self.obmen(
-                *("connection", "add", "commerceml_door", "1C UT 11", "--profile", "ut11", *settings),
+                *("connection", "add", "1c", "1C UT 11", "--profile", "ut11", *settings),
                 *("--language", self.voice.language, "--time-zone", ZONE.key, "--json"),
             )
         )

@@ -32,7 +32,7 @@ def connectors() -> dict[str, type[Connector]]:
 
 
 def connector(key: str) -> type[Connector]:
-    """By key or alias, in any spelling (``commerceml-door``). Raises NeedsOwner that lists what there is."""
+    """By key or alias, in any spelling (``my-shop``). Raises NeedsOwner that lists what there is."""
     wanted = key.strip().lower().replace("-", "_")
     for cls in connectors().values():
         if wanted == cls.key or wanted in cls.aliases:

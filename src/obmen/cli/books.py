@@ -448,7 +448,7 @@ def _create(name: str, profile: str) -> None:
     from obmen.store.models import Connection
 
     if not Connection.objects.filter(name=name).exists():
-        connections.create("commerceml_door", name, profile=profile, who="cli")
+        connections.create("commerceml", name, profile=profile, who="cli")
 
 
 # --- validate --------------------------------------------------------------------------------------------------------------
