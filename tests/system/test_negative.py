@@ -84,6 +84,7 @@ def add_door(hub: Hub, name: str, **settings: object) -> dict[str, str]:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     hub = Hub(tmp_path_factory.mktemp("negative") / "hub")
     try:
+        hub.env["OBMEN_LANGUAGE"] = "en"
         hub.init()
         made = Site(hub, add_door(hub, "Door"))
         hub.serve()
@@ -543,6 +544,7 @@ def test_wrong_passwords_lock_the_login_until_the_wait_is_over(site: Site) -> No
     ids=["permission", "account", "connection", "allow list"],
 )
 def test_whoever_may_not_is_refused_also_in_mid_session(code: str, answer: str, status: int, site: Site) -> None:
+    site.number += 1
     name = f"Refused {site.number}"
     door = add_door(site.hub, name)
     caller = Caller(site.hub, door).enter()

@@ -207,6 +207,8 @@ def cut(plan: Plan, known: bytes = b"", seed: int = 0, on_seen: Callable[[int], 
             buffer = buffer[at + len(end) :]
             if gap is None and len(pieces) > 1:
                 gap = pieces[1][: pieces[1].find(b"<")]
+                if gap.strip():
+                    raise OddShape("something stands between records")
                 wanted = gap + f"<{tag}".encode(plan.encoding)
             records: list[bytes] = []
             for piece in pieces:
