@@ -87,6 +87,7 @@ def content(response: HttpResponseBase) -> str:
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doors, "_verified", type(doors._verified)())
+    monkeypatch.setattr(settings, "LANGUAGE_CODE", "en")
     monkeypatch.setattr(settings, "PASSWORD_HASHERS", ["django.contrib.auth.hashers.MD5PasswordHasher"])
 
 

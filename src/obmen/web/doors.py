@@ -54,11 +54,12 @@ HUB_ERROR = _("The hub has met an error of its own; its log says more. Try again
 
 
 class Denied(Exception):
-    """The call ends here with this status and text."""
+    """The call ends here with this status and text, in the language of the connection once that may be told apart."""
 
-    def __init__(self, status: int, text: str, **facts: object) -> None:
+    def __init__(self, status: int, text: str, connection: Connection | None = None, **facts: object) -> None:
         super().__init__(text)
         self.status, self.text, self.facts = status, text, facts
+        self.language = connection.language if connection else hub.LANGUAGE_CODE
 
 
 @csrf_exempt
@@ -84,7 +85,7 @@ def _exchange(request: HttpRequest, slug: str, token: str) -> HttpResponseBase:
         language = caller.connection.language
         connector = connector_of(caller.connection)
     except Denied as denied:
-        return _denial(denied, language)
+        return _denial(denied)
     except ExchangeError as error:  # settings that cannot be read
         return _plain(200, "failure", str(error))
     host = DjangoDoorHost(caller.connection, connector.s, jobs.ask)
@@ -152,7 +153,7 @@ def _by_password(request: HttpRequest, connection: Connection | None, login: str
     Lockout(login, address).succeeded()
     _check(request, connection)
     if not _may(user):
-        raise Denied(401, NO_RIGHT)
+        raise Denied(401, NO_RIGHT, connection)
     return Caller(connection, user.get_username())
 
 
@@ -167,7 +168,7 @@ def _by_token(request: HttpRequest, connection: Connection, token: str) -> Calle
     Lockout(login, address).succeeded()
     _check(request, connection)
     if not _may(connection.account):
-        raise Denied(401, NO_RIGHT)
+        raise Denied(401, NO_RIGHT, connection)
     return Caller(connection, cast(User, connection.account).get_username())
 
 
@@ -175,9 +176,9 @@ def _check(request: HttpRequest, connection: Connection) -> None:
     networks = getattr(connector_of(connection).s, "networks", ())
     address = _address(request)
     if networks and not any(_inside(address, network) for network in networks):
-        raise Denied(403, NOT_FROM_HERE, address=address)
+        raise Denied(403, NOT_FROM_HERE, connection, address=address)
     if not connection.enabled:
-        raise Denied(200, SWITCHED_OFF)
+        raise Denied(200, SWITCHED_OFF, connection)
 
 
 def _inside(address: str, network: Any) -> bool:
@@ -326,8 +327,8 @@ def _plain(status: int, *lines: str) -> HttpResponse:
     return response
 
 
-def _denial(denied: Denied, language: str) -> HttpResponse:
-    with override(language):
+def _denial(denied: Denied) -> HttpResponse:
+    with override(denied.language):
         return _plain(denied.status, "failure", gettext(denied.text).format(**denied.facts))
 
 
