@@ -12,6 +12,7 @@ import pytest
 _home = tempfile.mkdtemp(prefix="obmen-test-")
 os.environ["OBMEN_HOME"] = _home
 os.environ.setdefault("OBMEN_TIME_ZONE", "Europe/Kyiv")
+os.environ["OBMEN_LANGUAGE"] = "en"  # tests quote the sentences of the source; tests/test_translations.py is about the others
 if "OBMEN_TEST_ON" in os.environ:  # make test runs the suite a second time with OBMEN_TEST_ON=postgresql
     from hub import postgresql_url
 
