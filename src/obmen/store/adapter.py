@@ -19,7 +19,7 @@ from obmen.core import matching
 from obmen.core.contract import BadRecord, Bookmark, MissingLink, Receiving, Unmapped
 from obmen.core.engine import CREATED, MATCHED, PARKED, UNCHANGED, UPDATED, WRITTEN, Link, ParkedItem, Said, Settlement, missing
 from obmen.core.matching import Match
-from obmen.core.records import Group, Kind, Offer, Product, Property, Reference, Subject
+from obmen.core.records import Group, Kind, Offer, Product, Property, Reference, Subject, plain
 from obmen.core.words import gettext_noop as _
 from obmen.store import bulk, goods, models, sweeping
 from obmen.store.goods import Books
@@ -295,7 +295,7 @@ class DjangoStore:
             for change in plan.changed[: max(0, self.DIFFERENCES_KEPT - len(self.differences))]:
                 self.differences.append({"kind": str(plan.kind), "id": change.id, "differences": change.differences})
             for made in plan.created[: max(0, self.DIFFERENCES_KEPT - len(self.differences))]:
-                self.differences.append({"kind": str(plan.kind), "key": made.said.record.key, "new": made.values})
+                self.differences.append({"kind": str(plan.kind), "key": made.said.record.key, "new": plain(made.said.record)})
         else:
             counts[CREATED] += sum(1 for s in settlement.said if s.record_id is None)
             counts["looked_at"] += sum(1 for s in settlement.said if s.record_id is not None)

@@ -7,9 +7,11 @@ whole pages with raw SQL; the model classes stay the description of the tables.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from django.db.backends.utils import CursorWrapper
@@ -29,8 +31,10 @@ OFFER_COLUMNS = (
     "key", "article", "barcode", "name", "unit", "characteristics", "properties", "requisites", "pictures", "deleted", "extra",
 )  # fmt: skip
 JSON_COLUMNS = frozenset({"unit_attributes", "groups", "properties", "requisites", "pictures", "characteristics"})
-LIMITS = {"key": 200, "article": 200, "code": 200, "barcode": 200, "name": 1000, "unit": 100, "category": 200, "kind": 100}
-EMPTY = {"weight": None, "deleted": False} | {c: [] for c in JSON_COLUMNS}
+LIMITS = {"key": 200, "article": 200, "barcode": 200, "unit": 100, "name": 1000, "code": 200, "category": 200, "kind": 100}
+OFFER_LIMITS = attrgetter("key", "article", "barcode", "unit", "name")
+PRODUCT_LIMITS = attrgetter("key", "article", "barcode", "unit", "name", "code", "category", "kind")
+EMPTY_COLUMN = {"weight": None, "deleted": False} | dict.fromkeys(JSON_COLUMNS, "[]")
 
 PRODUCT_TABLE, OFFER_TABLE, PRICE_TABLE, STOCK_TABLE = "store_product", "store_offer", "store_price", "store_stocklevel"
 
@@ -78,12 +82,71 @@ def offer_values(record: Offer) -> dict[str, Any]:
     }
 
 
+def product_row(r: Product, ident: int, group_id: int | None) -> tuple[Any, ...]:
+    """A new card's row: id, version, PRODUCT_COLUMNS, group_id. Written out by hand, since a first load makes millions of fields."""
+    return (
+        ident,
+        1,
+        r.key,
+        r.article or "",
+        r.code or "",
+        r.barcode or "",
+        r.name or "",
+        r.full_name or "",
+        r.unit or "",
+        _json_of(r.unit_attributes) if r.unit_attributes else "[]",
+        _json_of(r.groups) if r.groups else "[]",
+        r.category or "",
+        r.description or "",
+        r.kind or "",
+        r.vat_rate or "",
+        r.manufacturer or "",
+        r.country or "",
+        None if r.weight is None else str(r.weight),
+        bulk.to_json(r.properties) if r.properties else "[]",
+        bulk.to_json(r.requisites) if r.requisites else "[]",
+        bulk.to_json(r.pictures) if r.pictures else "[]",
+        bool(r.deleted),
+        r.extra,
+        group_id,
+    )
+
+
+def offer_row(r: Offer, ident: int, product_id: int) -> tuple[Any, ...]:
+    """A new offer's row: id, version, OFFER_COLUMNS, product_id."""
+    return (
+        ident,
+        1,
+        r.key,
+        r.article or "",
+        r.barcode or "",
+        r.name or "",
+        r.unit or "",
+        bulk.to_json(r.characteristics) if r.characteristics else "[]",
+        bulk.to_json(r.properties) if r.properties else "[]",
+        bulk.to_json(r.requisites) if r.requisites else "[]",
+        bulk.to_json(r.pictures) if r.pictures else "[]",
+        bool(r.deleted),
+        r.extra,
+        product_id,
+    )
+
+
+@lru_cache(4096)
+def _json_of(value: tuple[Any, ...]) -> str:
+    """Units and groups repeat in every other card."""
+    return bulk.to_json(value)
+
+
 def _lists(pairs: Iterable[tuple[str, str]] | None) -> list[list[str]] | None:
     return None if pairs is None else [list(p) for p in pairs]
 
 
 def obstacle(record: Product | Offer) -> BadRecord | None:
     """A value that no column of the books takes: park it instead of cutting it short."""
+    names = PRODUCT_LIMITS if type(record) is Product else OFFER_LIMITS
+    if all(len(value) <= limit for value, limit in zip(names(record), LIMITS.values(), strict=False) if value):
+        return None
     for name, limit in LIMITS.items():
         value = getattr(record, name, None)
         if value is not None and len(value) > limit:
@@ -99,8 +162,7 @@ def obstacle(record: Product | Offer) -> BadRecord | None:
 @dataclass(slots=True)
 class Created:
     said: Said
-    values: dict[str, Any]
-    product_id: int | None = None  # of an offer
+    parent_id: int | None  # a product's main group, an offer's product
     id: int = 0
 
 
@@ -117,6 +179,7 @@ class Plan:
     """What a page does to one table, decided and not yet written."""
 
     kind: Kind  # PRODUCT or OFFER: whose rows these are
+    owners: Mapping[str, str]
     created: list[Created] = field(default_factory=list)
     changed: list[Changed] = field(default_factory=list)
     linked: list[tuple[int, Said]] = field(default_factory=list)  # existing card, new link
@@ -159,19 +222,16 @@ def current(
 
 def compare_products(cursor: CursorWrapper, said: Sequence[Said], rules: Receiving, groups: Mapping[str, int]) -> Plan:
     """``groups``: our groups by their key, for the main group; one that comes later is joined by DjangoStore.finish."""
-    plan = Plan(Kind.PRODUCT)
     owners = owners_of(rules, "product")
+    plan = Plan(Kind.PRODUCT, owners)
     known = [s for s in said if s.record_id is not None]
     now = current(cursor, PRODUCT_TABLE, PRODUCT_COLUMNS, [s.record_id for s in known if s.record_id is not None])
     for s in said:
-        values = product_values(s.record)
         if s.record_id is None:
-            taken = policy.first(values, owners)
-            if taken.get("groups"):
-                taken["group_id"] = groups.get(taken["groups"][0])
-            plan.created.append(Created(s, taken))
+            said_groups = s.record.groups
+            plan.created.append(Created(s, groups.get(said_groups[0]) if said_groups else None))
         else:
-            _compare_one(plan, s, s.record_id, now, values, owners)
+            _compare_one(plan, s, s.record_id, now, product_values(s.record), owners)
     for change in plan.changed:
         if change.values.get("groups"):
             change.values["group_id"] = groups.get(change.values["groups"][0])
@@ -216,8 +276,8 @@ class Books:
 
 def compare_offers(cursor: CursorWrapper, said: Sequence[Said], rules: Receiving, books: Books, *, whole: bool) -> Plan:
     """``whole``: prices and stock that a record does not list are gone (a full file); else they were not said."""
-    plan = Plan(Kind.OFFER)
     owners = owners_of(rules, "offer")
+    plan = Plan(Kind.OFFER, owners)
     ids = [s.record_id for s in said if s.record_id is not None]
     now = current(cursor, OFFER_TABLE, OFFER_COLUMNS, ids)
     prices = _by_offer(
@@ -233,8 +293,7 @@ def compare_offers(cursor: CursorWrapper, said: Sequence[Said], rules: Receiving
         record: Offer = s.record
         if s.record_id is None:
             # A catalogue's mode "existing" never comes here: the engine leaves strangers out.
-            made = Created(s, policy.first(offer_values(record), owners), books.product_ids[record.product])
-            plan.created.append(made)
+            plan.created.append(Created(s, books.product_ids[record.product]))
             continue
         more: dict[str, list[Any]] = {}
         if record.prices is not None and take_prices != "keep":
@@ -323,8 +382,8 @@ def price_row(offer_id: int, price: Price, books: Books) -> tuple[Any, ...]:
     return (
         offer_id,
         books.price_kinds[price.kind],
-        decimal_text(price.min_quantity) if price.min_quantity else "0",
-        decimal_text(price.value) if price.value is not None else None,
+        str(price.min_quantity),
+        str(price.value),
         price.currency or "",
     )
 
@@ -338,23 +397,14 @@ def write(cursor: CursorWrapper, plan: Plan, connection_id: int, run_id: int | N
     table, columns = (PRODUCT_TABLE, PRODUCT_COLUMNS) if is_product else (OFFER_TABLE, OFFER_COLUMNS)
     history: list[tuple[Any, ...]] = []
     if plan.created:
+        row_of: Callable[..., tuple[Any, ...]] = product_row if is_product else offer_row
         rows = []
         for made, ident in zip(plan.created, bulk.new_ids(cursor, table, len(plan.created)), strict=True):
             made.id = ident
-            values = made.values
-            row = [ident, 1]
-            for name in columns:
-                value = values.get(name)
-                if name in JSON_COLUMNS:
-                    row.append("[]" if not value else bulk.to_json(value))
-                elif value is None:
-                    row.append(EMPTY.get(name, ""))
-                else:
-                    row.append(value)
-            row.append(values.get("group_id") if is_product else made.product_id)
-            rows.append(tuple(row))
+            rows.append(row_of(made.said.record, ident, made.parent_id))
             history.append((str(plan.kind), ident, 1, run_id, at, None))
-        bulk.insert(cursor, table, ("id", "version", *columns, "group_id" if is_product else "product_id"), rows)
+        names = ("id", "version", *columns, "group_id" if is_product else "product_id")
+        bulk.insert(cursor, table, names, _without_kept(rows, names, plan.owners))
         if not is_product and books is not None:
             _insert_parts(cursor, plan, books)
     if plan.changed:
@@ -383,16 +433,28 @@ def _insert_parts(cursor: CursorWrapper, plan: Plan, books: Books) -> None:
     """Prices and stock of new offers: nothing to compare with, one row for each key (a file may say a thing twice)."""
     prices: list[tuple[Any, ...]] = []
     stock: list[tuple[Any, ...]] = []
+    warehouses = books.warehouses
+    # Two of theirs may be mapped to one of ours: then the later word counts.
+    repeats = any(len(set(ids.values())) != len(ids) for ids in (books.price_kinds, warehouses))
     for made in plan.created:
         record: Offer = made.said.record
         if record.prices:
-            rows = [price_row(made.id, p, books) for p in record.prices if p.value is not None]
-            prices += rows if len(rows) < 2 else {row[1:3]: row for row in rows}.values()
+            prices += [price_row(made.id, p, books) for p in record.prices if p.value is not None]
         if record.stock:
-            levels = [(made.id, books.warehouses[s.warehouse], decimal_text(s.quantity)) for s in record.stock]
-            stock += levels if len(levels) < 2 else {row[1]: row for row in levels}.values()
+            stock += [(made.id, warehouses[warehouse], str(quantity)) for warehouse, quantity in record.stock]
+    if repeats:
+        prices = list({row[:3]: row for row in prices}.values())
+        stock = list({row[:2]: row for row in stock}.values())
     bulk.insert(cursor, PRICE_TABLE, ("offer_id", "kind_id", "min_quantity", "value", "currency"), prices)
     bulk.insert(cursor, STOCK_TABLE, ("offer_id", "warehouse_id", "quantity"), stock)
+
+
+def _without_kept(rows: list[tuple[Any, ...]], names: Sequence[str], owners: Mapping[str, str]) -> list[tuple[Any, ...]]:
+    """New cards leave empty what the books own ("keep")."""
+    kept = {i: EMPTY_COLUMN.get(name, "") for i, name in enumerate(names) if owners.get(name) == "keep"}
+    if not kept:
+        return rows
+    return [tuple([kept.get(i, value) for i, value in enumerate(row)]) for row in rows]
 
 
 def _update(cursor: CursorWrapper, table: str, changed: Sequence[Changed]) -> None:

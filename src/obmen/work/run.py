@@ -297,13 +297,21 @@ def load_folder(connection: models.Connection, folder: Path, *, who: str = "cli"
 
 
 def execute_here(run: models.Run, patience: timedelta = timedelta(hours=6)) -> models.Run:
-    """Execute a waiting run in this process, or wait until whoever claimed it has ended it."""
+    """Execute a waiting run in this process, or wait until whoever claimed it has ended it.
+
+    A run that would be tried again later is given up instead, with its reason: who waits at a terminal wants to know now.
+    """
     worker, until = jobs.worker_name(), timezone.now() + patience
     while timezone.now() < until:
         jobs.rescue()
-        if jobs.work_one(worker, only=run.pk) is None:
-            jobs.bell.wait(jobs.bell.count(), jobs.POLL)
+        tried = jobs.work_one(worker, only=run.pk)
         run.refresh_from_db()
+        if tried is not None and run.state == models.Run.State.WAITING and run.text:
+            given_up = {"state": models.Run.State.FAILED, "ended": timezone.now()}
+            models.Run.objects.filter(pk=run.pk, state=models.Run.State.WAITING).update(**given_up)
+            run.refresh_from_db()
         if run.state in models.Run.FINISHED or run.state == models.Run.State.POSTPONED:
             break
+        if tried is None:
+            jobs.bell.wait(jobs.bell.count(), jobs.POLL)
     return run

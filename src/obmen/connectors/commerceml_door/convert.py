@@ -161,7 +161,7 @@ def chosen_prices(prices: tuple[Price, ...] | None, s: DoorSettings, key: str) -
     if prices is None or s.price_mode == "all":
         return prices
     if s.price_mode == "mapped":
-        kept = tuple(replace(p, kind=s.price_map[p.kind]) for p in prices if p.kind in s.price_map)
+        kept = tuple(p._replace(kind=s.price_map[p.kind]) for p in prices if p.kind in s.price_map)
     elif s.price_kind:
         kept = tuple(p for p in prices if p.kind == s.price_kind)
     else:

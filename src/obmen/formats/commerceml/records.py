@@ -666,12 +666,12 @@ def _prices(el: Element, key: str) -> tuple[tuple[Price, ...], str]:
         from_quantity = _decimal(least, "Предложение", key, "МинКоличество") if least else None
         out.append(
             Price(
-                kind=kind.strip() if kind else "",
-                value=amount or None,  # nought is "no price" for every receiver of CommerceML
-                currency=currency.strip() if currency else None,
-                unit=unit.strip() if unit else None,
-                ratio=_decimal(ratio, "Предложение", key, "Коэффициент") if ratio else None,
-                min_quantity=from_quantity or _NOUGHT,
+                kind.strip() if kind else "",
+                amount or None,  # nought is "no price" for every receiver of CommerceML
+                currency.strip() if currency else None,
+                unit.strip() if unit else None,
+                _decimal(ratio, "Предложение", key, "Коэффициент") if ratio else None,
+                from_quantity or _NOUGHT,
             )
         )
     if len(out) > 1 and len({(price.kind, price.min_quantity) for price in out}) != len(out):
