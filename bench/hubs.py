@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Any
 
 CONNECTION = "bench"
 PASSWORD = "bench-password"
+PATIENCE = 3600.0  # seconds for one process: a run that is retried without end must not hang the bench
 POSTGRESQL = "postgresql://postgres@127.0.0.1:5432/postgres"
 
 
@@ -47,12 +49,15 @@ def environment(**values: str) -> dict[str, str]:
 
 
 def measure(command: Sequence[str], env: dict[str, str] | None = None) -> Measure:
-    """Run a process to its end. Raises RuntimeError with what it said when it fails."""
+    """Run a process to its end. Raises RuntimeError with what it said when it fails or does not end within PATIENCE."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         started = time.monotonic()
         process = subprocess.Popen(command, stdout=out, stderr=err, env=env or environment())
+        end = threading.Timer(PATIENCE, process.kill)
+        end.start()
         _pid, status, used = os.wait4(process.pid, 0)
         wall = time.monotonic() - started
+        end.cancel()
         process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         err.seek(0)

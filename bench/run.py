@@ -16,20 +16,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import serving
 from catalogues import LAYOUT, LEAN, PLAIN_LAYOUT, TYPICAL, Catalogue, check, make, open_folder
-from hubs import Databases, Measure, Unavailable, WrongResult, measure
+from hubs import Databases, Hub, Measure, Unavailable, WrongResult, measure
 from serving import median
 
 HERE = Path(__file__).resolve().parent
 CASES = ("first", "same", "changed", "postgresql", "memory", "django-cml", "web", "query", "upload")
 LOADS = {"first", "same", "changed", "postgresql", "memory"}
 MEMORY = 200.0  # MiB
+TITLES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
+
+Loads = dict[str, dict[str, list[Measure]]]  # by database and case, one for each counted round
 
 
 @dataclass
@@ -51,6 +54,7 @@ class Bench:
         self.rows: list[Row] = []
         self.measures: dict[str, Any] = {}
         self.work = folder / f"work-{os.getpid()}"
+        self.no_postgresql: Unavailable | None = None
 
     # --- report ---
 
@@ -82,18 +86,21 @@ class Bench:
         try:
             data, changed = self._catalogues()
             self.measures["megabytes"], self.measures["products"] = round(data.megabytes, 1), data.products
-            loads: dict[str, list[Measure]] = {}
+            loads: Loads = {}
             if self.only & LOADS:
-                loads = self._loads("sqlite", data, changed)
-                self._sqlite_rows(loads, data)
+                loads = self._loads(data, changed)
+            if "sqlite" in loads:
+                self._sqlite_rows(loads["sqlite"], data)
             if "postgresql" in self.only:
-                self._postgresql(loads, data, changed)
+                self._postgresql_rows(loads)
             if "memory" in self.only:
                 self._memory_rows(loads)
             if "django-cml" in self.only:
-                self._django_cml(loads, data)
+                self._django_cml(loads.get("sqlite", {}), data)
             for kind in ("sqlite", "postgresql") if "web" in self.only else ():
-                self._guarded(f"web while a load runs, {kind}", "≤ 250 ms", lambda kind=kind: self._web(kind, data, changed))
+                self._guarded(
+                    f"web while a load runs, {TITLES[kind]}", "≤ 250 ms", lambda kind=kind: self._web(kind, data, changed)
+                )
             if "query" in self.only:
                 self._guarded("query", "≤ 2", self._query)
             if "upload" in self.only:
@@ -116,45 +123,59 @@ class Bench:
             self.folder / f"typical-{self.o.products}-changed", change=0.01, **values
         )
 
-    def _loads(self, kind: str, data: Catalogue, changed: Catalogue) -> dict[str, list[Measure]]:
-        """Rounds of first, same and changed on new databases, with the floors in between where the database is SQLite."""
-        seen: dict[str, list[Measure]] = {}
-        floors = [sys.executable, str(HERE / "floors.py")]
-        with self.databases(kind) as databases:
+    def _loads(self, data: Catalogue, changed: Catalogue) -> Loads:
+        """Rounds of first, same and changed on new databases, with the floors in between."""
+        kinds, seen = ["sqlite"], Loads()
+        with ExitStack() as stack:
+            made = {"sqlite": stack.enter_context(self.databases("sqlite"))}
+            if "postgresql" in self.only:
+                try:
+                    made["postgresql"] = stack.enter_context(self.databases("postgresql"))
+                    kinds.append("postgresql")
+                except Unavailable as why:
+                    self.no_postgresql = why
             for number in range(self.o.rounds + 1):
-                hub, one = databases.hub(), {}
-                one["first"], counts = hub.load(data.folder)
-                self._expect(counts.get("created", 0) >= data.expected.offers, f"first load, {kind}: {counts}")
-                if number == 0:
-                    check(hub, data, f"first load, {kind}")
-                one["same"], counts = hub.load(data.folder)
-                nothing = not any(counts.get(word, 0) for word in ("created", "updated", "parked", "matched"))
-                self._expect(nothing and counts.get("unchanged", 0) > 0, f"the same files again, {kind}: {counts}")
-                if kind == "sqlite":
-                    one["parse"] = measure([*floors, "parse", *map(str, data.files)])
-                    target = self.work / "copy.sqlite3"
-                    one["copy"] = measure([*floors, "copy", str(hub.sqlite), str(target)])
-                    for file in self.work.glob("copy.sqlite3*"):
-                        file.unlink()
-                one["changed"], counts = hub.load(changed.folder)
-                touched = counts.get("updated", 0)
-                least = changed.changed_products  # of each its card; its offers too
-                self._expect(touched >= least and not counts.get("created", 0), f"1 % changed, {kind}: {counts}")
-                if number == 0:
-                    check(hub, changed, f"1 % changed, {kind}")
-                tell(f"{kind} round {number}: " + ", ".join(f"{name} {m.wall:.2f} s" for name, m in one.items()))
-                if number:
-                    for name, value in one.items():
-                        seen.setdefault(name, []).append(value)
-        self.measures[kind] = {
-            name: {
-                "wall": round(median([m.wall for m in values]), 3),
-                "cpu": round(median([m.cpu for m in values]), 3),
-                "rss": round(max(m.rss for m in values), 1),
+                for kind in kinds:
+                    one = self._round(kind, made[kind].hub(), data, changed, verify=number == 0)
+                    tell(f"{kind} round {number}: " + ", ".join(f"{name} {m.wall:.2f} s" for name, m in one.items()))
+                    if number:
+                        for name, value in one.items():
+                            seen.setdefault(kind, {}).setdefault(name, []).append(value)
+        self.measures |= {
+            kind: {
+                name: {
+                    "wall": round(median([m.wall for m in values]), 3),
+                    "cpu": round(median([m.cpu for m in values]), 3),
+                    "rss": round(max(m.rss for m in values), 1),
+                }
+                for name, values in cases.items()
             }
-            for name, values in seen.items()
+            for kind, cases in seen.items()
         }
         return seen
+
+    def _round(self, kind: str, hub: Hub, data: Catalogue, changed: Catalogue, *, verify: bool) -> dict[str, Measure]:
+        floors, one = [sys.executable, str(HERE / "floors.py")], {}
+        one["first"], counts = hub.load(data.folder)
+        self._expect(counts.get("created", 0) >= data.expected.offers, f"first load, {kind}: {counts}")
+        if verify:
+            check(hub, data, f"first load, {kind}")
+        one["same"], counts = hub.load(data.folder)
+        nothing = not any(counts.get(word, 0) for word in ("created", "updated", "parked", "matched"))
+        self._expect(nothing and counts.get("unchanged", 0) > 0, f"the same files again, {kind}: {counts}")
+        if kind == "sqlite":
+            one["parse"] = measure([*floors, "parse", *map(str, data.files)])
+            target = self.work / "copy.sqlite3"
+            one["copy"] = measure([*floors, "copy", str(hub.sqlite), str(target)])
+            for file in self.work.glob("copy.sqlite3*"):
+                file.unlink()
+        one["changed"], counts = hub.load(changed.folder)
+        # Of each changed product its card and its offers.
+        right = counts.get("updated", 0) >= changed.changed_products and not counts.get("created", 0)
+        self._expect(right, f"1 % changed, {kind}: {counts}")
+        if verify:
+            check(hub, changed, f"1 % changed, {kind}")
+        return one
 
     @staticmethod
     def _expect(right: bool, what: str) -> None:
@@ -173,24 +194,20 @@ class Bench:
                 ratio = median([m.wall / p for m, p in zip(loads[case], parse)])
                 self.at_most(title, ratio, "× parse floor", goal, f"{median([m.wall for m in loads[case]]):.2f} s")
 
-    def _postgresql(self, sqlite: dict[str, list[Measure]], data: Catalogue, changed: Catalogue) -> None:
-        goals = {"first": 2.0, "same": 1.2, "changed": 1.2}
-        try:
-            loads = self._loads("postgresql", data, changed)
-        except Unavailable as why:
-            for case, goal in goals.items():
-                self.not_measured(f"{case}, PostgreSQL", f"≤ {goal:g}", why)
-            return
-        for case, goal in goals.items():
-            # Rounds of the two databases are not interleaved: the medians are compared.
-            ratio = median([m.wall for m in loads[case]]) / median([m.wall for m in sqlite[case]])
-            self.at_most(f"{case}, PostgreSQL", ratio, "× SQLite", goal, f"{median([m.wall for m in loads[case]]):.2f} s")
-        sqlite |= {f"{case}, PostgreSQL": loads[case] for case in goals}
+    def _postgresql_rows(self, loads: Loads) -> None:
+        for case, goal in (("first", 2.0), ("same", 1.2), ("changed", 1.2)):
+            if "postgresql" not in loads:
+                self.not_measured(f"{case}, PostgreSQL", f"≤ {goal:g}", self.no_postgresql)
+                continue
+            here, there = loads["postgresql"][case], loads["sqlite"][case]
+            ratio = median([p.wall / s.wall for p, s in zip(here, there)])
+            self.at_most(f"{case}, PostgreSQL", ratio, "× SQLite", goal, f"{median([m.wall for m in here]):.2f} s")
 
-    def _memory_rows(self, loads: dict[str, list[Measure]]) -> None:
-        for case, values in loads.items():
-            if case not in ("parse", "copy"):
-                self.at_most(f"peak memory: {case}", max(m.rss for m in values), "MiB", MEMORY, "largest process")
+    def _memory_rows(self, loads: Loads) -> None:
+        for kind, cases in loads.items():
+            for case in ("first", "same", "changed"):
+                most = max(m.rss for m in cases[case])
+                self.at_most(f"peak memory: {case}, {TITLES[kind]}", most, "MiB", MEMORY, "largest process")
         if not self.o.million:
             return
         products = self.o.million
@@ -228,7 +245,7 @@ class Bench:
                 one["same"], _counts = hub.load(catalogue.folder)
                 if number == 0:
                     check(hub, catalogue, "the files for django-cml")
-                if number or self.o.rounds == 0:
+                if number:
                     one["peer first"], one["peer same"] = measure(command), measure(command)
                     said = json.loads(one["peer first"].out)
                     wanted = catalogue.expected
@@ -274,9 +291,9 @@ class Bench:
         p50, p99 = (watch.quantile(share) * 1000 for share in (0.5, 0.99))
         self.measures[f"web {kind}"] = {"pages": len(watch.seconds), "p50": round(p50, 1), "p99": round(p99, 1)}
         note = f"p50 {p50:.0f} ms, {len(watch.seconds)} pages"
-        self.at_most(f"web while a load runs: p99, {kind}", p99, "ms", 250, note)
+        self.at_most(f"web while a load runs: p99, {TITLES[kind]}", p99, "ms", 250, note)
         failed = "; ".join(watch.failures[:3])
-        self.at_most(f"web while a load runs: failed requests, {kind}", len(watch.failures), "", 0, failed)
+        self.at_most(f"web while a load runs: failed requests, {TITLES[kind]}", len(watch.failures), "", 0, failed)
 
     def _query(self) -> None:
         with self.databases("sqlite") as databases:
@@ -351,6 +368,9 @@ def main() -> int:
         bench.run()
     except WrongResult as wrong:
         tell(f"WRONG RESULT: {wrong}")
+        return 1
+    except RuntimeError as broken:  # a process that failed, with what it said
+        tell(str(broken))
         return 1
     print(show(bench.rows))
     if o.json:
