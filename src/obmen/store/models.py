@@ -26,6 +26,13 @@ def free(to: str, **kw: object) -> models.ForeignKey:
     return models.ForeignKey(to, models.DO_NOTHING, db_constraint=False, **kw)  # type: ignore[arg-type]
 
 
+class BagField(models.JSONField):
+    """JSON in a table of the hot path: without SQLite's CHECK(JSON_VALID(…)), which would parse again what was just encoded."""
+
+    def db_check(self, connection: object) -> None:
+        return None
+
+
 # --- the books -------------------------------------------------------------------------------------------------------------
 
 
@@ -81,8 +88,8 @@ class Product(models.Model):
     name = models.CharField(_("name"), max_length=1000, blank=True)
     full_name = models.TextField(_("full name"), blank=True)
     unit = models.CharField(_("unit"), max_length=100, blank=True)
-    unit_attributes = models.JSONField(default=list, blank=True)
-    groups = models.JSONField(_("groups"), default=list, blank=True)  # group keys as said
+    unit_attributes = BagField(default=list, blank=True)
+    groups = BagField(_("groups"), default=list, blank=True)  # group keys as said
     group = free("Group", null=True, blank=True, verbose_name=_("main group"))
     category = models.CharField(max_length=200, blank=True)
     description = models.TextField(_("description"), blank=True)
@@ -91,9 +98,9 @@ class Product(models.Model):
     manufacturer = models.CharField(_("manufacturer"), max_length=300, blank=True)
     country = models.CharField(_("country"), max_length=200, blank=True)
     weight = models.DecimalField(_("weight"), max_digits=18, decimal_places=6, null=True, blank=True)
-    properties = models.JSONField(_("properties"), default=list, blank=True)  # [[property key, [value, …]], …]
-    requisites = models.JSONField(_("requisites"), default=list, blank=True)  # [[name, value], …]
-    pictures = models.JSONField(_("pictures"), default=list, blank=True)  # [path, …], first = main
+    properties = BagField(_("properties"), default=list, blank=True)  # [[property key, [value, …]], …]
+    requisites = BagField(_("requisites"), default=list, blank=True)  # [[name, value], …]
+    pictures = BagField(_("pictures"), default=list, blank=True)  # [path, …], first = main
     deleted = models.BooleanField(_("marked for deletion"), default=False)
     extra = models.TextField(blank=True)
     version = models.PositiveIntegerField(_("version"), default=1)
@@ -114,10 +121,10 @@ class Offer(models.Model):
     barcode = models.CharField(_("barcode"), max_length=200, blank=True)
     name = models.CharField(_("name"), max_length=1000, blank=True)
     unit = models.CharField(_("unit"), max_length=100, blank=True)
-    characteristics = models.JSONField(_("characteristics"), default=list, blank=True)
-    properties = models.JSONField(default=list, blank=True)
-    requisites = models.JSONField(default=list, blank=True)
-    pictures = models.JSONField(default=list, blank=True)
+    characteristics = BagField(_("characteristics"), default=list, blank=True)
+    properties = BagField(default=list, blank=True)
+    requisites = BagField(default=list, blank=True)
+    pictures = BagField(default=list, blank=True)
     deleted = models.BooleanField(_("marked for deletion"), default=False)
     extra = models.TextField(blank=True)
     version = models.PositiveIntegerField(_("version"), default=1)
@@ -548,7 +555,7 @@ class RecordChange(models.Model):
     version = models.PositiveIntegerField()
     run = free("Run", null=True, db_index=False)
     at = models.DateTimeField()
-    changes = models.JSONField(null=True)  # None for the first version
+    changes = BagField(null=True)  # None for the first version
 
     class Meta:
         verbose_name, verbose_name_plural = _("change"), _("history")

@@ -27,7 +27,7 @@ ORDER = ("groups", "units", "priceLists", "storages", "properties", "goods", "im
 
 LARGE = 16 << 20  # bytes of a file for which starting a second process pays
 FULL = 250  # new records in a batch
-AHEAD = 6  # batches that are with the second process
+AHEAD = 3  # batches that are with the second process
 
 # Which stream has to be on for records of a kind to be taken.
 STREAM_OF = {

@@ -88,7 +88,7 @@ class Ahead:
 
 
 def _send(stream: IO[bytes], value: Any) -> None:
-    data = marshal.dumps(value)
+    data = marshal.dumps(value, 2)  # version 2 knows no references between objects: nothing to look up on either side
     stream.write(LENGTH.pack(len(data)) + data)
     stream.flush()
 
