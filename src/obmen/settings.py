@@ -1,12 +1,14 @@
 """Django settings from the environment, through small functions.
 
-OBMEN_HOME            data folder (default ./.obmen, or ~/.obmen outside a checkout): keys, SQLite file, received files
+OBMEN_HOME            data folder (default ~/.obmen): keys, SQLite file, received files, pictures
 OBMEN_DATABASE_URL    sqlite:///path or postgresql://user:password@host:port/name (default: SQLite in OBMEN_HOME)
 OBMEN_BROKER_URL      amqp:// or redis:// : carry runs by Celery to many machines (default: none, the run table alone)
-OBMEN_STORAGE_URL     s3://bucket/prefix : pictures and exchange files in S3-like storage (default: OBMEN_HOME/media)
+OBMEN_STORAGE_URL     s3://bucket/prefix : pictures in S3-like storage (default: OBMEN_HOME/media)
 OBMEN_KEYS            keys for secrets, comma-separated, first encrypts (default: the file OBMEN_HOME/keys)
 OBMEN_HOSTS           host names that the web answers to, comma-separated (default *)
 OBMEN_DEBUG           1 shows tracebacks in the browser
+
+Every variable, those read elsewhere included: docs/settings.md.
 """
 
 from __future__ import annotations
