@@ -66,6 +66,9 @@ def test_the_demo_exchanges_shows_its_page_and_leaves_when_told(tmp_path: Path) 
                 said.append(line.rstrip())
                 if "Ctrl+C" in line:
                     break
+            else:
+                assert process.stderr is not None
+                pytest.fail(process.stderr.read())
             text = "\n".join(said)
             found = dict(re.findall(r"^ +(page|login|password) +(\S+)$", text, re.MULTILINE))
             assert [line[:2] for line in said if line[:1].isdigit()] == ["1.", "2.", "3.", "4.", "5.", "6."]
@@ -133,6 +136,16 @@ def test_a_command_that_fails_ends_with_1_and_what_it_said(tmp_path, monkeypatch
 def test_a_server_that_does_not_start_is_said_with_its_reason(tmp_path: Path) -> None:
     with demo.Demo(tmp_path, demo.Voice("en")) as it, pytest.raises(ExchangeError, match="The hub is not set up in"):
         it.serve(free_port())
+
+
+def test_a_port_that_listens_or_calls_is_not_free() -> None:
+    with socket.socket() as listening, socket.socket() as calling:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        calling.connect(listening.getsockname())
+        ports = [listening.getsockname()[1], calling.getsockname()[1]]
+        assert [demo._is_free(port) for port in ports] == [False, False]
+    assert demo._is_free(free_port())
 
 
 @pytest.mark.parametrize(

@@ -352,8 +352,14 @@ class Demo:
 
 
 def _is_free(port: int) -> bool:
+    """Whether the server could bind it; nobody may listen on a port that an outgoing call of this machine is using."""
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def sample_orders(now: datetime) -> list[dict[str, Any]]:
