@@ -155,7 +155,13 @@ if OBMEN_STORAGE_URL.startswith("s3://"):
     }
 
 LOGIN_URL = "admin:login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
 SESSION_COOKIE_HTTPONLY = True
+# Behind a proxy people come by https, and cookies must not go out on a stray http call; alone on a machine there is only http.
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = os.environ.get("OBMEN_BEHIND_PROXY") == "1"
 SESSION_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True

@@ -319,18 +319,21 @@ def _outbox(owner: Connection | None) -> Rows:
 
 
 def _parked(owner: Connection | None) -> Rows:
-    from obmen.store.models import Parked
+    from obmen.store.models import Order, Parked
 
     rows, names = Parked.objects.order_by("id"), _names()
     if owner:
         rows = rows.filter(connection=owner)
     for row in rows.iterator(500):
+        external_id = row.external_id
+        if row.direction == "out" and row.kind == "order":  # parked under our row, since they have no id for it yet
+            external_id = Order.objects.filter(pk=int(external_id)).values_list("key", flat=True).first() or external_id
         yield {
             "id": row.pk,
             "connection": names[row.connection_id],
             "kind": row.kind,
             "direction": row.direction,
-            "external_id": row.external_id,
+            "external_id": external_id,
             "where": row.where,
             "reason": sentence(row.text, row.facts),
             "facts": row.facts,
