@@ -39,13 +39,17 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
+# PYTHONDONTWRITEBYTECODE would make each of hundreds of processes compile hundreds of files.
+DROPPED = {"DJANGO_SETTINGS_MODULE", "PYTHONDONTWRITEBYTECODE"}
+
+
 class Hub:
     """One data folder with its own database, the command line, and the server as a killable process group."""
 
     def __init__(self, home: Path, *, database: str | None = None) -> None:
         self.home = home
         home.mkdir(parents=True, exist_ok=True)
-        self.env = {k: v for k, v in os.environ.items() if not k.startswith("OBMEN_") and k != "DJANGO_SETTINGS_MODULE"}
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith("OBMEN_") and k not in DROPPED}
         self.env |= {"OBMEN_HOME": str(home), "OBMEN_LOG": "WARNING", "PYTHONUNBUFFERED": "1"}
         self.pg_name = ""
         kind = database or os.environ.get("OBMEN_TEST_ON", "sqlite")

@@ -320,3 +320,19 @@ def test_a_closing_worker_settles_its_page_and_hands_the_run_back(shop: Connecti
     assert state(run) == ("waiting", 0)
     assert run.percent == 50
     assert run.due <= timezone.now()
+
+
+def test_a_run_that_meets_the_same_unexpected_error_again_and_again_is_given_up(shop: Connection) -> None:
+    run = ask(shop)
+
+    def settle_then_break(run_id: int, worker: str) -> None:
+        with transaction.atomic():
+            jobs.Lease(Run.objects.get(pk=run_id), worker).renew(10, {})
+        raise ZeroDivisionError("no such luck")
+
+    for _attempt in range(jobs.FAULTS):
+        Run.objects.filter(pk=run.pk).update(due=timezone.now())
+        assert jobs.work_one(jobs.worker_name(), execute=settle_then_break) is not None
+    run.refresh_from_db()
+    assert (run.state, run.facts["times"]) == ("failed", 3)
+    assert jobs.work_one(jobs.worker_name(), execute=settle_then_break) is None

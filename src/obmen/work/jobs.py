@@ -42,6 +42,7 @@ State = Run.State
 LEASE = timedelta(seconds=float(os.environ.get("OBMEN_LEASE", "30")))
 BEAT = LEASE / 3
 ATTEMPTS = 8  # how often a run may fail to settle a single further page before it is given up
+FAULTS = 3  # unexpected errors after which a run is given up
 POLL = 0.5  # seconds between looks, for what another process asked for
 
 
@@ -448,9 +449,11 @@ def work_one(worker: str, only: int | None = None, execute: Execute = _execute) 
         finish(run, worker, state_after(error), text=error.text, facts=facts, after=getattr(error, "after", None))
     except Exception as error:
         log.exception("run %s: unexpected error", run.pk)
-        facts = {"error": f"{type(error).__name__}: {error}"}
+        times = int(run.facts.get("times", 0)) + 1
+        facts = {"error": f"{type(error).__name__}: {error}", "times": times}
         RunLine.objects.create(run_id=run.pk, level=RunLine.Level.ERROR, text=BROKEN_TEXT, facts=facts)
-        finish(run, worker, State.POSTPONED, text=BROKEN_TEXT, facts=facts)
+        # Counted apart from lost workers: a fault in mid-way comes again after the same settled pages, which forgive attempts.
+        finish(run, worker, State.POSTPONED if times < FAULTS else State.FAILED, text=BROKEN_TEXT, facts=facts)
     if closing.is_set():
         hand_back(run.pk, worker)
     return run
