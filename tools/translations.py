@@ -30,7 +30,7 @@ PLURAL_FORMS = (
     "nplurals=3; plural=(n%10==1 && n%100!=11 ? 0 : n%10>=2 && n%10<=4 && (n%100<12 || n%100>14) ? 1 : 2);"  # both languages
 )
 # What Django itself says on our pages; most of it is translated by Django.
-DJANGO = ("contrib/admin", "contrib/auth", "contrib/sessions", "conf", "forms", "core", "db/models")
+DJANGO = ("contrib/admin", "contrib/auth", "contrib/contenttypes", "contrib/sessions", "conf", "forms", "core", "db/models")
 
 # How many leading arguments are text, and whether the first of them is a context.
 MARKS = {
@@ -96,7 +96,10 @@ def django_own() -> dict[tuple[str, str], Sentence]:
 def django_translated(language: str) -> set[tuple[str, str]]:
     """What Django's own catalogues already say in the language."""
     done: set[tuple[str, str]] = set()
-    for file in _folder("django").rglob(f"locale/{language}/LC_MESSAGES/django.po"):
+    for part in DJANGO:  # other parts of Django translate more, but they are not installed here
+        file = _folder("django") / part / "locale" / language / "LC_MESSAGES" / "django.po"
+        if not file.exists():
+            continue
         done |= {(e.msgctxt or "", e.msgid) for e in polib.pofile(str(file)) if e.translated()}
     return done
 
@@ -150,7 +153,8 @@ def missing(po: polib.POFile) -> list[polib.POEntry]:
 
 def _folder(package: str) -> Path:
     spec = find_spec(package)
-    assert spec is not None and spec.submodule_search_locations, package
+    assert spec is not None, package
+    assert spec.submodule_search_locations, package
     return Path(spec.submodule_search_locations[0])
 
 

@@ -22,6 +22,7 @@ from obmen import registry
 from obmen.core.contract import BadRecord, DoorSession, Job, Pending
 from obmen.core.records import Kind, OrderLine, Payment, Reference, Shipment, Subject, plain
 from obmen.core.records import Order as OrderRecord
+from obmen.core.words import said_facts
 from obmen.store import outbox
 from obmen.store.models import (
     Bookmark,
@@ -70,7 +71,7 @@ class DjangoDoorHost:
     def say(self, text: str, **facts: object) -> str:
         with override(self.connection.language):
             said = gettext(text)
-            return said.format(**facts) if facts else said
+            return said.format(**said_facts(facts, gettext)) if facts else said
 
     # --- sessions ----------------------------------------------------------------------------------------------------------
 

@@ -17,8 +17,34 @@ from django.utils.translation import gettext_lazy as _
 from obmen.core.records import Kind, Subject
 from obmen.store.secrets import SecretJSONField
 
-KINDS = [(k.value, k.value) for k in Kind]
-SUBJECTS = [(s.value, s.value) for s in Subject]
+KINDS = [
+    (Kind.GROUP.value, _("group")),
+    (Kind.PROPERTY.value, _("property")),
+    (Kind.REFERENCE.value, _("reference")),
+    (Kind.PRODUCT.value, _("product")),
+    (Kind.VARIANT.value, _("variant")),
+    (Kind.OFFER.value, _("offer")),
+    (Kind.PRICES.value, _("prices")),
+    (Kind.STOCK.value, _("stock")),
+    (Kind.COUNTERPARTY.value, _("counterparty")),
+    (Kind.ORDER.value, _("order")),
+    (Kind.PAYMENT.value, _("payment")),
+    (Kind.SHIPMENT.value, _("shipment")),
+]
+SUBJECTS = [
+    (Subject.ORDER_STATE.value, _("order states")),
+    (Subject.DELIVERY.value, _("deliveries")),
+    (Subject.PAYMENT_KIND.value, _("payment kinds")),
+    (Subject.WAREHOUSE.value, _("warehouses")),
+    (Subject.PRICE_KIND.value, _("price kinds")),
+    (Subject.UNIT.value, _("units")),
+    (Subject.MANAGER.value, _("managers")),
+    (Subject.CANCEL_REASON.value, _("cancel reasons")),
+    (Subject.ORGANISATION.value, _("organisations")),
+    (Subject.AGREEMENT.value, _("agreements")),
+    (Subject.CURRENCY.value, _("currencies")),
+    (Subject.MANUFACTURER.value, _("manufacturers")),
+]
 
 
 def free(to: str, **kw: object) -> models.ForeignKey:
@@ -65,7 +91,7 @@ class Property(models.Model):
     required = models.BooleanField(null=True)
     multiple = models.BooleanField(null=True)
     applies_to = models.CharField(max_length=40, blank=True)
-    deleted = models.BooleanField(default=False)
+    deleted = models.BooleanField(_("marked for deletion"), default=False)
     extra = models.TextField(blank=True)
     version = models.PositiveIntegerField(default=1)
 
@@ -165,7 +191,7 @@ class StockLevel(models.Model):
 class Picture(models.Model):
     """A picture file that came; ``path`` is what the documents call it."""
 
-    source = models.ForeignKey("Connection", models.CASCADE)
+    source = models.ForeignKey("Connection", models.CASCADE, verbose_name=_("came from"))
     path = models.CharField(max_length=500)
     file = models.CharField(max_length=500)  # name in the storage
     sha256 = models.CharField(max_length=64)
@@ -184,9 +210,9 @@ class Reference(models.Model):
     key = models.CharField(_("id"), max_length=200, blank=True)
     name = models.CharField(_("name"), max_length=500)
     attributes = models.JSONField(default=dict, blank=True)
-    source = models.ForeignKey("Connection", models.SET_NULL, null=True, blank=True)
-    deleted = models.BooleanField(default=False)
-    position = models.IntegerField(default=0)
+    source = models.ForeignKey("Connection", models.SET_NULL, null=True, blank=True, verbose_name=_("came from"))
+    deleted = models.BooleanField(_("marked for deletion"), default=False)
+    position = models.IntegerField(_("position"), default=0)
     version = models.PositiveIntegerField(default=1)
 
     class Meta:
@@ -208,9 +234,9 @@ class Counterparty(models.Model):
     name = models.CharField(_("name"), max_length=500, db_index=True)
     kind = models.CharField(_("kind"), max_length=20, choices=CounterpartyKind, default=CounterpartyKind.PERSON)
     full_name = models.CharField(_("full name"), max_length=1000, blank=True)
-    last_name = models.CharField(max_length=200, blank=True)
-    first_name = models.CharField(max_length=200, blank=True)
-    middle_name = models.CharField(max_length=200, blank=True)
+    last_name = models.CharField(_("last name"), max_length=200, blank=True)
+    first_name = models.CharField(_("first name"), max_length=200, blank=True)
+    middle_name = models.CharField(_("middle name"), max_length=200, blank=True)
     inn = models.CharField(_("INN"), max_length=20, blank=True, db_index=True)
     kpp = models.CharField(_("KPP"), max_length=20, blank=True)
     okpo = models.CharField(_("EDRPOU / OKPO"), max_length=20, blank=True)
@@ -220,8 +246,8 @@ class Counterparty(models.Model):
     legal_address = models.JSONField(null=True, blank=True)
     contacts = models.JSONField(default=list, blank=True)
     requisites = models.JSONField(default=list, blank=True)
-    source = models.ForeignKey("Connection", models.SET_NULL, null=True, blank=True)
-    deleted = models.BooleanField(default=False)
+    source = models.ForeignKey("Connection", models.SET_NULL, null=True, blank=True, verbose_name=_("came from"))
+    deleted = models.BooleanField(_("marked for deletion"), default=False)
     extra = models.TextField(blank=True)
     version = models.PositiveIntegerField(default=1)
 
@@ -290,9 +316,9 @@ class OrderLine(models.Model):
     price = models.DecimalField(_("price"), max_digits=18, decimal_places=4)
     discount = models.DecimalField(_("discount"), max_digits=18, decimal_places=4, default=0)
     total = models.DecimalField(_("total"), max_digits=18, decimal_places=4)
-    unit = models.CharField(max_length=100, blank=True)
+    unit = models.CharField(_("unit"), max_length=100, blank=True)
     ratio = models.DecimalField(max_digits=18, decimal_places=6, default=1)
-    vat_rate = models.CharField(max_length=20, blank=True)
+    vat_rate = models.CharField(_("VAT rate"), max_length=20, blank=True)
     vat_amount = models.DecimalField(max_digits=18, decimal_places=4, null=True, blank=True)
     options = models.JSONField(default=list, blank=True)
     requisites = models.JSONField(default=list, blank=True)
@@ -309,14 +335,14 @@ class Payment(models.Model):
     number = models.CharField(_("number"), max_length=100, blank=True)
     date = models.DateTimeField(_("date"), null=True, blank=True)
     amount = models.DecimalField(_("amount"), max_digits=18, decimal_places=4)
-    currency = models.CharField(max_length=20, blank=True)
+    currency = models.CharField(_("currency"), max_length=20, blank=True)
     method = models.CharField(_("payment kind"), max_length=300, blank=True)
     method_key = models.CharField(max_length=200, blank=True)
     gateway = models.CharField(_("gateway"), max_length=200, blank=True)
     paid = models.BooleanField(_("paid"), default=False)
     refund = models.BooleanField(_("refund"), default=False)
     requisites = models.JSONField(default=list, blank=True)
-    source = models.ForeignKey("Connection", models.SET_NULL, null=True, blank=True)
+    source = models.ForeignKey("Connection", models.SET_NULL, null=True, blank=True, verbose_name=_("came from"))
 
     class Meta:
         verbose_name, verbose_name_plural = _("payment"), _("payments")
@@ -333,7 +359,7 @@ class Shipment(models.Model):
     tracking = models.CharField(_("tracking number"), max_length=200, blank=True)
     method = models.CharField(max_length=300, blank=True)
     requisites = models.JSONField(default=list, blank=True)
-    source = models.ForeignKey("Connection", models.SET_NULL, null=True, blank=True)
+    source = models.ForeignKey("Connection", models.SET_NULL, null=True, blank=True, verbose_name=_("came from"))
 
     class Meta:
         verbose_name, verbose_name_plural = _("shipment"), _("shipments")
@@ -373,7 +399,7 @@ class Connection(models.Model):
 class StreamSetting(models.Model):
     """One stream of one connection: on or off, and when it runs by itself."""
 
-    connection = models.ForeignKey(Connection, models.CASCADE, related_name="streams")
+    connection = models.ForeignKey(Connection, models.CASCADE, related_name="streams", verbose_name=_("connection"))
     stream = models.CharField(_("stream"), max_length=60)
     enabled = models.BooleanField(_("switched on"), default=True)
     schedule = models.CharField(_("schedule"), max_length=120, blank=True)  # "", "every 15 min", "at 03:00", cron text
@@ -389,7 +415,7 @@ class StreamSetting(models.Model):
 class Mapping(models.Model):
     """Their value ⇄ our value, for one connection and subject."""
 
-    connection = models.ForeignKey(Connection, models.CASCADE, related_name="mappings")
+    connection = models.ForeignKey(Connection, models.CASCADE, related_name="mappings", verbose_name=_("connection"))
     subject = models.CharField(_("subject"), max_length=40, choices=SUBJECTS)
     theirs = models.CharField(_("their value"), max_length=300)
     theirs_name = models.CharField(_("their name"), max_length=500, blank=True)
@@ -406,7 +432,7 @@ class Mapping(models.Model):
 class MatchRule(models.Model):
     """Attribute + priority for finding an existing card."""
 
-    connection = models.ForeignKey(Connection, models.CASCADE, related_name="match_rules")
+    connection = models.ForeignKey(Connection, models.CASCADE, related_name="match_rules", verbose_name=_("connection"))
     kind = models.CharField(_("kind"), max_length=20, choices=KINDS)
     attribute = models.CharField(_("attribute"), max_length=60)  # article | barcode | code | name | inn | phone | email …
     priority = models.PositiveIntegerField(_("priority"), default=1)
@@ -444,7 +470,7 @@ class Outbox(models.Model):
     ``offered_revision``, so confirming the old offer leaves the row pending.
     """
 
-    connection = models.ForeignKey(Connection, models.CASCADE, related_name="outbox")
+    connection = models.ForeignKey(Connection, models.CASCADE, related_name="outbox", verbose_name=_("connection"))
     kind = models.CharField(_("kind"), max_length=20, choices=KINDS)
     record_id = models.BigIntegerField()
     revision = models.PositiveIntegerField()
@@ -463,7 +489,7 @@ class Outbox(models.Model):
 class Intent(models.Model):
     """Noted before a call that creates something over there, so that a lost answer is looked up, not repeated (law 4)."""
 
-    connection = models.ForeignKey(Connection, models.CASCADE)
+    connection = models.ForeignKey(Connection, models.CASCADE, verbose_name=_("connection"))
     key = models.CharField(max_length=64)
     noted = models.DateTimeField(default=timezone.now)
 
@@ -472,7 +498,7 @@ class Intent(models.Model):
 
 
 class Bookmark(models.Model):
-    connection = models.ForeignKey(Connection, models.CASCADE, related_name="bookmarks")
+    connection = models.ForeignKey(Connection, models.CASCADE, related_name="bookmarks", verbose_name=_("connection"))
     stream = models.CharField(max_length=60)
     value = models.JSONField()
     changed = models.DateTimeField(default=timezone.now)
@@ -567,7 +593,7 @@ class Parked(models.Model):
 
     connection = models.ForeignKey(Connection, models.CASCADE, related_name="parked", verbose_name=_("connection"))
     kind = models.CharField(_("kind"), max_length=20, choices=KINDS)
-    direction = models.CharField(max_length=3, default="in", choices=[("in", _("in")), ("out", _("out"))])
+    direction = models.CharField(_("direction"), max_length=3, default="in", choices=[("in", _("in")), ("out", _("out"))])
     external_id = models.CharField(_("their id"), max_length=300)
     payload = models.BinaryField(default=b"")  # the raw input, as it came
     where = models.CharField(_("where"), max_length=300, blank=True)  # "import0_1.xml:120"
@@ -587,7 +613,7 @@ class Parked(models.Model):
         indexes = [models.Index(fields=["connection", "waiting_kind", "waiting_id"], name="parked_waiting")]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.external_id}"
+        return f"{self.get_kind_display()} {self.external_id}"
 
 
 class JournalEntry(models.Model):
@@ -595,7 +621,7 @@ class JournalEntry(models.Model):
 
     at = models.DateTimeField(_("when"), default=timezone.now, db_index=True)
     who = models.CharField(_("who"), max_length=150, blank=True)
-    connection = models.ForeignKey(Connection, models.SET_NULL, null=True, blank=True)
+    connection = models.ForeignKey(Connection, models.SET_NULL, null=True, blank=True, verbose_name=_("connection"))
     action = models.CharField(_("what"), max_length=80)
     record_kind = models.CharField(max_length=20, blank=True)
     record_id = models.BigIntegerField(null=True, blank=True)
@@ -613,17 +639,17 @@ class JournalEntry(models.Model):
 class Message(models.Model):
     """One call of outside traffic: what was said and answered, masked; long bodies are kept as files on disk."""
 
-    connection = models.ForeignKey(Connection, models.CASCADE, related_name="messages")
-    at = models.DateTimeField(default=timezone.now, db_index=True)
-    direction = models.CharField(max_length=3, default="in")
-    session = models.CharField(max_length=64, blank=True)
-    call = models.CharField(max_length=500)  # "GET type=catalog&mode=init"
-    status = models.PositiveSmallIntegerField(default=200)
-    answer = models.CharField(max_length=500, blank=True)  # first line of the answer
+    connection = models.ForeignKey(Connection, models.CASCADE, related_name="messages", verbose_name=_("connection"))
+    at = models.DateTimeField(_("when"), default=timezone.now, db_index=True)
+    direction = models.CharField(_("direction"), max_length=3, default="in")
+    session = models.CharField(_("session"), max_length=64, blank=True)
+    call = models.CharField(_("call"), max_length=500)  # "GET type=catalog&mode=init"
+    status = models.PositiveSmallIntegerField(_("status"), default=200)
+    answer = models.CharField(_("answer"), max_length=500, blank=True)  # first line of the answer
     bytes_in = models.PositiveBigIntegerField(default=0)
     bytes_out = models.PositiveBigIntegerField(default=0)
     milliseconds = models.PositiveIntegerField(default=0)
-    remote = models.CharField(max_length=64, blank=True)
+    remote = models.CharField(_("their address"), max_length=64, blank=True)
     file = models.CharField(max_length=500, blank=True)
 
     class Meta:
@@ -637,7 +663,7 @@ class Message(models.Model):
 class RemoteReference(models.Model):
     """Their values, for the drop-downs of mappings."""
 
-    connection = models.ForeignKey(Connection, models.CASCADE, related_name="remote_references")
+    connection = models.ForeignKey(Connection, models.CASCADE, related_name="remote_references", verbose_name=_("connection"))
     subject = models.CharField(max_length=40, choices=SUBJECTS)
     key = models.CharField(max_length=300)
     name = models.CharField(max_length=500, blank=True)
@@ -651,7 +677,7 @@ class RemoteReference(models.Model):
 class DoorSessionRow(models.Model):
     """One conversation of a system that calls us."""
 
-    connection = models.ForeignKey(Connection, models.CASCADE, related_name="door_sessions")
+    connection = models.ForeignKey(Connection, models.CASCADE, related_name="door_sessions", verbose_name=_("connection"))
     cookie = models.CharField(max_length=64, unique=True)
     user = models.CharField(max_length=150, blank=True)
     created = models.DateTimeField(default=timezone.now)
@@ -662,7 +688,7 @@ class DoorSessionRow(models.Model):
 class Sweep(models.Model):
     """A full file's run: what was seen of one catalogue, so that absence can be judged at its end (design law 7)."""
 
-    connection = models.ForeignKey(Connection, models.CASCADE)
+    connection = models.ForeignKey(Connection, models.CASCADE, verbose_name=_("connection"))
     catalogue = models.CharField(max_length=200)
     kind = models.CharField(max_length=20)
     run_key = models.CharField(max_length=100)  # ДатаФормирования for UT and UNF, which is equal in all portions of a run

@@ -30,6 +30,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from obmen.store import models
 from obmen.store.orders import order_record, save_order
+from obmen.web import labels
 from obmen.web.lists import ListAdmin, names_of
 from obmen.web.site import site
 from obmen.web.templatetags.obmen import amount, money
@@ -298,19 +299,27 @@ def flatten(children: dict[int | None, list[dict[str, Any]]]) -> list[dict[str, 
 
 
 class PropertyAdmin(ListAdmin):
-    list_display = ("name", "kind", "how_many", "source")
+    list_display = ("name", "kind_title", "how_many", "source")
     list_filter = (("source", RelatedDropdownFilter),)
     look_up = ("key",)
     look_in = ("name",)
     list_select_related = ("source",)
     card_template = "obmen/property.html"
 
+    @display(description=_("kind of values"))
+    def kind_title(self, p: models.Property) -> str:
+        return str(labels.VALUE_KINDS.get(p.kind, p.kind))
+
     @display(description=_("values"))
     def how_many(self, p: models.Property) -> int:
         return len(p.values)
 
     def card(self, request: HttpRequest, record: models.Property) -> dict[str, Any]:
-        return {"links": links(("property",), record.pk), "history": history(("property",), record.pk)}
+        return {
+            "kind": self.kind_title(record),
+            "links": links(("property",), record.pk),
+            "history": history(("property",), record.pk),
+        }
 
 
 class ReferenceAdmin(ListAdmin):

@@ -39,7 +39,7 @@ from obmen.web.lists import ListAdmin
 from obmen.web.settings_form import SettingsForm
 from obmen.web.site import site
 from obmen.web.state import conditions, connector_title, profile_title
-from obmen.web.words import say
+from obmen.web.words import say, without_facts
 from obmen.work import jobs
 
 TABS = (
@@ -256,7 +256,7 @@ class ConnectionAdmin(ListAdmin):
             connector=connector_title(connection),
             profile=profile_title(connection),
             runs=runs,
-            reasons=[{"sentence": say(r["text"], {}), "count": r["n"]} for r in parked]
+            reasons=[{"sentence": without_facts(r["text"]), "count": r["n"]} for r in parked]
             if request.user.has_perm("store.view_parked")
             else [],
             links=[
@@ -306,8 +306,8 @@ class ConnectionAdmin(ListAdmin):
                 "profiles": [
                     {
                         "value": f"{key}:{name}",
-                        "title": p.get("title") or name,
-                        "help": p.get("help") or p.get("description") or "",
+                        "title": now_(p.get("title") or name),
+                        "help": now_(p["note"]) if p.get("note") else "",
                     }
                     for name, p in c.profiles().items()
                 ],

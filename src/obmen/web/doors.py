@@ -230,7 +230,7 @@ def _basic(header: str) -> tuple[str, str] | None:
     except UnicodeDecodeError:
         text = raw.decode("cp1251", "replace")
     login, colon, password = text.partition(":")
-    if not colon or not login or not password:
+    if not colon or not login or not password or "\0" in login:
         raise Denied(401, WRONG_LOGIN)
     return login, password
 

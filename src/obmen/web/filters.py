@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter
 
 from obmen.store import models
-from obmen.web.words import say
+from obmen.web.words import without_facts
 
 
 class ReasonFilter(DropdownFilter):
@@ -21,7 +21,7 @@ class ReasonFilter(DropdownFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         rows = models.Parked.objects.values_list("text").annotate(n=Count("id")).order_by("-n")[:50]
-        return [(text, f"{say(text)} ({n})") for text, n in rows]
+        return [(text, f"{without_facts(text)} ({n})") for text, n in rows]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         return queryset.filter(text=self.value()) if self.value() else queryset

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from obmen.store import connections, models
 from obmen.store.models import (
     Connection,
     Counterparty,
@@ -22,39 +23,30 @@ from obmen.store.models import (
 )
 from obmen.web.words import say
 
-KINDS = {
-    "group": _("group"),
-    "property": _("property"),
-    "reference": _("reference"),
-    "product": _("product"),
-    "variant": _("variant"),
-    "offer": _("offer"),
-    "prices": _("prices"),
-    "stock": _("stock"),
-    "counterparty": _("counterparty"),
-    "order": _("order"),
-    "payment": _("payment"),
-    "shipment": _("shipment"),
+KINDS = dict(models.KINDS)
+SUBJECTS = dict(models.SUBJECTS)
+
+# What CommerceML calls Строка, Число, Время, Справочник, Булево; an unknown kind is shown as it came.
+VALUE_KINDS = {
+    "string": _("text"),
+    "number": _("numeric"),
+    "datetime": _("date and time"),
+    "dictionary": _("list of values"),
+    "boolean": _("yes or no"),
 }
 
-SUBJECTS = {
-    "order_state": _("order states"),
-    "delivery": _("deliveries"),
-    "payment_kind": _("payment kinds"),
-    "warehouse": _("warehouses"),
-    "price_kind": _("price kinds"),
-    "unit": _("units"),
-    "manager": _("managers"),
-    "cancel_reason": _("cancel reasons"),
-    "organisation": _("organisations"),
-    "agreement": _("agreements"),
-    "currency": _("currencies"),
-    "manufacturer": _("manufacturers"),
+# The names that new roles are given; people may rename them.
+ROLES = {
+    connections.OWNERS: _("Owners"),
+    connections.OPERATORS: _("Exchange operators"),
+    connections.VIEWERS: _("Viewers"),
+    connections.INTEGRATIONS: _("Integrations"),
 }
 
 COUNTS = {
     "created": _("created"),
     "updated": _("changed"),
+    "matched": _("found"),
     "changed": _("changed"),
     "unchanged": _("unchanged"),
     "skipped": _("left out"),
@@ -167,7 +159,7 @@ def deed(action: str, facts: Mapping[str, Any]) -> str:
     sentence = str(ACTIONS.get(action, action))
     shown = {k: _changes(v) if k == "changes" and isinstance(v, dict) else v for k, v in facts.items()}
     text = say(sentence, shown)
-    rest = [f"{k}: {v}" for k, v in shown.items() if "{" + k + "}" not in sentence and not isinstance(v, dict | list)]
+    rest = [f"{field(k)}: {v}" for k, v in shown.items() if "{" + k + "}" not in sentence and not isinstance(v, dict | list)]
     return f"{text} ({', '.join(rest)})" if rest else text
 
 
@@ -186,6 +178,10 @@ def field(name: str) -> str:
             if f.name == name:
                 return str(f.verbose_name)
     return name
+
+
+def role(name: str) -> str:
+    return str(ROLES.get(name, name))
 
 
 def stream(name: str) -> str:

@@ -20,6 +20,7 @@ from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from obmen.store import models
+from obmen.web.labels import role
 from obmen.web.site import site
 
 # What a person can be allowed, by the pages that ask for it. Inner tables of the exchange have no page, so no permission.
@@ -161,7 +162,10 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
     def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kw: Any) -> Any:
         if db_field.name == "user_permissions":
             return PermissionsField(label=db_field.verbose_name.capitalize(), help_text=_("Besides those of the groups."))
-        return super().formfield_for_manytomany(db_field, request, **kw)
+        field = super().formfield_for_manytomany(db_field, request, **kw)
+        if db_field.name == "groups" and field is not None:
+            field.label_from_instance = lambda group: role(group.name)
+        return field
 
     @display(description=_("Person"))
     def full_name(self, user: User) -> str:
@@ -169,7 +173,7 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
 
     @display(description=_("groups"))
     def roles(self, user: User) -> str:
-        return ", ".join(g.name for g in user.groups.all()) or "–"
+        return ", ".join(role(g.name) for g in user.groups.all()) or "–"
 
     @display(description=_("access to the admin panel"), boolean=True)
     def may_enter(self, user: User) -> bool:
@@ -206,8 +210,12 @@ class UserAdmin(BaseUserAdmin, ModelAdmin):
 class GroupAdmin(BaseGroupAdmin, ModelAdmin):
     form = GroupForm
     compressed_fields = False
-    list_display = ("name", "members")
+    list_display = ("title", "members")
     filter_horizontal = ()
+
+    @display(description=_("name"), ordering="name")
+    def title(self, group: Group) -> str:
+        return role(group.name)
 
     @display(description=_("members"))
     def members(self, group: Group) -> int:

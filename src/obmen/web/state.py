@@ -38,7 +38,7 @@ def connector_title(connection: models.Connection) -> str:
 def profile_title(connection: models.Connection) -> str:
     known = connectors().get(connection.connector)
     profile = known.profiles().get(connection.profile, {}) if known else {}
-    return str(profile.get("title") or connection.profile)
+    return _(str(profile["title"])) if profile.get("title") else connection.profile
 
 
 def conditions(connections: Iterable[models.Connection]) -> list[Condition]:

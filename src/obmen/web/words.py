@@ -8,6 +8,8 @@ from typing import Any
 
 from django.utils.translation import gettext
 
+from obmen.core.words import said_facts
+
 
 class _Lenient(string.Formatter):
     """Leaves ``{name}`` standing when the fact is missing, and never follows attributes or indexes of a fact."""
@@ -29,9 +31,15 @@ def say(text: str, facts: Mapping[str, Any] | None = None) -> str:
         return ""
     sentence = gettext(text)
     try:
-        return _formatter.vformat(sentence, (), {k: _fact(v) for k, v in (facts or {}).items()})
+        return _formatter.vformat(sentence, (), {k: _fact(v) for k, v in said_facts(facts or {}, gettext).items()})
     except ValueError:  # a lone brace in a sentence that is no template
         return sentence
+
+
+def without_facts(text: str) -> str:
+    """The sentence with an ellipsis in each place of a fact: what many messages have in common."""
+    names = {name for _, name, _, _ in _formatter.parse(gettext(text)) if name} if text else set()
+    return say(text, dict.fromkeys(names, "…"))
 
 
 def _fact(value: Any) -> Any:
