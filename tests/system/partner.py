@@ -119,7 +119,8 @@ class OneC:
 def order(key: str, spec: Spec, **changes: Any) -> dict[str, Any]:
     """An order of two kinds of goods in the shape of ``load orders``."""
     catalogue = Catalogue(spec)
-    cards = [c for i in range(spec.products) if not (c := catalogue.card(i)).deleted]
+    numbers = range(spec.start, spec.start + min(spec.products, 100))
+    cards = [c for i in numbers if not (c := catalogue.card(i)).deleted]
     lines = []
     for place, quantity, price in ((int(key), 2, 250), (int(key) + 1, 1, 100)):
         card = cards[place % len(cards)]

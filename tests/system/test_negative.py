@@ -5,6 +5,7 @@ One hub serves all tests of this module; each ends with a good load of goods of 
 
 from __future__ import annotations
 
+import base64
 import http.client
 import io
 import json
@@ -12,6 +13,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -481,6 +483,88 @@ def test_a_wrong_byte_in_the_middle_is_damage_too(site: Site) -> None:
     site.products |= {key: f"Товар {key}" for key in keys}
 
 
+# --- values that the books cannot hold -------------------------------------------------------------------------------------------------
+
+LONG = "ы" * 5000
+LONG_ID = "k" * 1000
+
+
+def classifier(inside: str) -> bytes:
+    return (
+        HEAD.format(encoding="UTF-8")
+        + f"<Классификатор><Ид>c</Ид><Наименование>К</Наименование>{inside}</Классификатор></{ROOT}>"
+    ).encode()
+
+
+def offers(*rows: tuple[str, str]) -> bytes:
+    body = "".join(f"<Предложение><Ид>{key}</Ид><Наименование>x</Наименование>{more}</Предложение>" for key, more in rows)
+    package = f"<ПакетПредложений><Ид>p</Ид><ИдКаталога>c</ИдКаталога><Предложения>{body}</Предложения></ПакетПредложений>"
+    return (HEAD.format(encoding="UTF-8") + package + f"</{ROOT}>").encode()
+
+
+def price(value: str, kind: str = "retail", currency: str = "RUB") -> str:
+    row = f"<ИдТипаЦены>{kind}</ИдТипаЦены><ЦенаЗаЕдиницу>{value}</ЦенаЗаЕдиницу><Валюта>{currency}</Валюта>"
+    return f"<Цены><Цена>{row}</Цена></Цены>"
+
+
+def quantity(value: str) -> str:
+    return f"<Количество>{value}</Количество>"
+
+
+def pair(tag: str, key: str, name: str) -> str:
+    return f"<{tag}><Ид>{key}</Ид><Наименование>{name}</Наименование></{tag}>"
+
+
+NOT_FOR_CARDS = {
+    "article": f"<Артикул>{LONG}</Артикул>",
+    "barcode": f"<Штрихкод>{LONG}</Штрихкод>",
+    "code": f"<Код>{LONG}</Код>",
+    "unit": f"<БазоваяЕдиница>{LONG}</БазоваяЕдиница>",
+}
+NOT_FOR_OFFERS = {
+    "a price that is no number": price("NaN"),
+    "an endless price": price("Infinity"),
+    "a price of a million digits": price("1e999999"),
+    "a price of forty digits": price("9" * 40),
+    "a price of a long kind": price("5", LONG_ID),
+    "a price in a long currency": price("5", currency=LONG),
+    "a quantity of forty digits": quantity("9" * 40),
+    "a quantity in words": quantity("много"),
+    "a long warehouse": f'<Склад ИдСклада="{LONG_ID}" КоличествоНаСкладе="5"/>',
+}
+
+
+def test_one_value_that_no_column_holds_sets_one_record_aside(site: Site) -> None:
+    caller, [good, bad, other] = site.begin()
+    door = add_door(site.hub, "Values")
+    odd = Caller(site.hub, door)
+    for at, more in enumerate(NOT_FOR_CARDS.values()):
+        body = document(card(f"{good}-{at}"), card(f"{bad}-{at}", "x", more), card(f"{other}-{at}"))
+        assert odd.offer("import.xml", body.encode()) == "success\n" + summary(new=2, parked=1)
+    body = document(card(f"{good}-n"), card(f"{bad}-n", LONG), card("k" * 1000))
+    assert odd.offer("import.xml", body.encode()) == "success\n" + summary(new=1, parked=2)
+    names = [f"{key}-{at}" for at in range(len(NOT_FOR_CARDS)) for key in (good, other)] + [f"{good}-n"]
+    site.products |= {name: f"Товар {name}" for name in names}
+    for at, (what, more) in enumerate(NOT_FOR_OFFERS.items()):
+        here = f"{good}-{at % 4}"
+        answer = odd.offer("offers.xml", offers((here, price(str(at + 1)) + quantity("7")), (f"{other}-{at % 4}", more)))
+        assert answer.startswith("success\n"), (what, answer)
+        assert answer.endswith("set aside: 1"), (what, answer)
+    for inside in (
+        f"<Группы>{pair('Группа', LONG_ID, 'g')}{pair('Группа', 'g1', LONG)}</Группы>",
+        f"<Свойства>{pair('Свойство', LONG_ID, 'g')}{pair('Свойство', 'p1', LONG)}</Свойства>",
+        f"<ТипыЦен>{pair('ТипЦены', LONG_ID, 'g')}{pair('ТипЦены', 't1', LONG)}</ТипыЦен>",
+    ):
+        assert odd.offer("import.xml", classifier(inside)) == "success\n" + summary(parked=2)
+    after = books(site.hub, ("prices", "stock", "parked"))
+    last = {f"{good}-{at % 4}": str(at + 1) for at in range(len(NOT_FOR_OFFERS))}
+    assert {p["offer"]: p["value"] for p in after["prices"]} == last
+    assert {s["offer"]: s["quantity"] for s in after["stock"]} == dict.fromkeys(last, "7")
+    assert Counter(p["kind"] for p in after["parked"]) == {"product": 6, "offer": 4, "group": 2, "property": 2, "reference": 2}
+    site.hub.cli("connection", "remove", "Values", "--yes")
+    site.well(caller, [good, bad, other])
+
+
 # --- commands ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -494,6 +578,27 @@ def test_an_unknown_command_is_refused_in_bitrix_words(query: str, site: Site) -
     caller.enter()
     assert (caller.say(query), caller.status) == ("failure\nUnknown command type.", 200)
     site.well(caller, keys)
+
+
+def test_zero_bytes_in_parameters_and_credentials_reach_no_database(site: Site) -> None:
+    caller, keys = site.begin()
+    caller.enter()
+    assert caller.say("type=catalog&mode=init&version=%00&cmlVersion=%00").startswith("zip=")
+    assert caller.say("type=%00&mode=%00") == "failure\nUnknown command type."
+    good, caller.cookie = caller.auth, ""
+    caller.auth = f"Basic {base64.b64encode(bytes([0]) + b'door:x').decode()}"
+    assert (caller.say("type=catalog&mode=checkauth"), caller.status) == ("failure\nLogin or password is wrong", 401)
+    caller.auth = good
+    site.well(caller, keys)
+
+
+def test_a_body_without_a_length_is_taken(site: Site) -> None:
+    caller, keys = site.begin()
+    caller.enter()
+    body = document(*map(card, keys)).encode()
+    assert caller.send("import.xml", iter([body[:50], body[50:]])) == "success"
+    assert caller.load("import.xml") == "success\n" + summary(new=3)
+    site.well(caller, keys, known=3)
 
 
 def test_a_second_question_mark_in_the_address_counts_as_an_ampersand(site: Site) -> None:

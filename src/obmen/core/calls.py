@@ -22,7 +22,7 @@ def parse_query(text: str) -> dict[str, str]:
 
 
 def _decoded(text: str) -> str:
-    raw = unquote_to_bytes(text)
+    raw = unquote_to_bytes(text).replace(b"\0", b"?")  # no honest caller sends it, and PostgreSQL takes it in no text
     try:
         return raw.decode()
     except UnicodeDecodeError:

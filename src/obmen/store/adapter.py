@@ -10,8 +10,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from django.db import DataError, transaction
 from django.db import connection as db
-from django.db import transaction
 from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
@@ -28,6 +28,7 @@ YIELD = (
     0.002  # seconds between pages on SQLite: without it short writes of the web wait up to 3.5 s beside a load, with it 0.25 s
 )
 GOODS_KINDS = (Kind.PRODUCT, Kind.VARIANT, Kind.OFFER, Kind.PRICES, Kind.STOCK)
+SMALL_KINDS = (Kind.GROUP, Kind.PROPERTY, Kind.REFERENCE)
 OFFER_KINDS = (Kind.OFFER, Kind.PRICES, Kind.STOCK)
 CARRIED = "#carried"  # a bookmark that notes which kinds of file of a connection carry prices and stock
 OWN_TABLE = {Kind.PRODUCT: "store_product", Kind.OFFER: "store_offer", Kind.COUNTERPARTY: "store_counterparty"}
@@ -149,6 +150,8 @@ class DjangoStore:
         self._page = {}
         if kind in (Kind.PRODUCT, Kind.VARIANT):
             return [goods.obstacle(record) for record in records]
+        if kind in SMALL_KINDS:
+            return [goods.small_obstacle(record) for record in records]
         if kind not in OFFER_KINDS:
             return [None] * len(records)
         products = self.links_by_external(Kind.PRODUCT, list({r.product for r in records}))
@@ -157,7 +160,7 @@ class DjangoStore:
         out: list[BadRecord | None] = []
         for record in records:
             if kind is not Kind.OFFER and record.key in offers:
-                out.append(None)
+                out.append(goods.obstacle(record))
             elif record.product not in products:
                 out.append(missing(Kind.PRODUCT, record.product))
             elif kind is not Kind.OFFER and "#" in record.key:
@@ -303,6 +306,35 @@ class DjangoStore:
         return counts
 
     def settle(self, settlement: Settlement) -> Counter[str]:
+        try:
+            return self._settle(settlement)
+        except (DataError, db.Database.DataError) as error:  # COPY raises the driver's own
+            if not settlement.said:
+                raise
+            self._forget()
+            return self._settle_apart(settlement, str(error).partition("\n")[0])
+
+    def _settle_apart(self, settlement: Settlement, reason: str) -> Counter[str]:
+        """A value that the database refuses would be refused again by every further try: halve the page until it stands alone."""
+        said = settlement.said
+        if len(said) == 1:
+            s = said[0]
+            error = BadRecord(_("The database does not take it: {reason}"), reason=reason)
+            parked = ParkedItem(s.item.external_id, s.item.payload, str(s.item.where).rpartition(":")[0], error)
+            counts = settlement.counts + Counter({PARKED: 1})
+            return self.settle(replace(settlement, said=[], parked=[*settlement.parked, parked], counts=counts))
+        half = len(said) // 2
+        first = Settlement(settlement.stream, settlement.kind, settlement.rules, said[:half], whole=settlement.whole)
+        first.sweep = settlement.sweep
+        return self.settle(first) + self.settle(replace(settlement, said=said[half:]))
+
+    def _forget(self) -> None:
+        """What was read or made inside a transaction that has been rolled back."""
+        for kept in (self._references, self._groups, self._cards):
+            kept.clear()
+        self._own = self._carried = self._parked = None
+
+    def _settle(self, settlement: Settlement) -> Counter[str]:
         now = timezone.now()
         with transaction.atomic():
             if self.lease is not None:

@@ -19,7 +19,7 @@ from django.db.backends.utils import CursorWrapper
 from obmen.core import policy
 from obmen.core.contract import BadRecord, Receiving
 from obmen.core.engine import CREATED, LEFT_OUT, MATCHED, UNCHANGED, UPDATED, Said
-from obmen.core.records import Kind, Offer, Price, Product, Stock, decimal_text
+from obmen.core.records import Group, Kind, Offer, Price, Product, Property, Reference, Stock, decimal_text
 from obmen.core.words import gettext_noop as _
 from obmen.store import bulk
 
@@ -32,6 +32,8 @@ OFFER_COLUMNS = (
 )  # fmt: skip
 JSON_COLUMNS = frozenset({"unit_attributes", "groups", "properties", "requisites", "pictures", "characteristics"})
 LIMITS = {"key": 200, "article": 200, "barcode": 200, "unit": 100, "name": 1000, "code": 200, "category": 200, "kind": 100}
+SMALL_LIMITS = {"key": 200, "parent": 200, "name": 500, "kind": 40, "applies_to": 40}
+CURRENCY = 20
 OFFER_LIMITS = attrgetter("key", "article", "barcode", "unit", "name")
 PRODUCT_LIMITS = attrgetter("key", "article", "barcode", "unit", "name", "code", "category", "kind")
 EMPTY_COLUMN = {"weight": None, "deleted": False} | dict.fromkeys(JSON_COLUMNS, "[]")
@@ -145,17 +147,52 @@ def _lists(pairs: Iterable[tuple[str, str]] | None) -> list[list[str]] | None:
 def obstacle(record: Product | Offer) -> BadRecord | None:
     """A value that no column of the books takes: park it instead of cutting it short."""
     names = PRODUCT_LIMITS if type(record) is Product else OFFER_LIMITS
+    if type(record) is Offer and (bad := _bad_amount(record)):
+        return bad
     if all(len(value) <= limit for value, limit in zip(names(record), LIMITS.values(), strict=False) if value):
         return None
     for name, limit in LIMITS.items():
         value = getattr(record, name, None)
         if value is not None and len(value) > limit:
-            return BadRecord(
-                _("{field} has {length} characters, at most {limit} fit: shorten it over there"),
-                field=name,
-                length=len(value),
-                limit=limit,
-            )
+            return _too_long(name, value, limit)
+    return None
+
+
+BAD_AMOUNT = _("{value} is larger than any price or quantity that the books can hold: correct it over there")
+TOP = 11  # of 10^11: quantities have 12 digits before the point, prices 14; both are far from any honest one
+
+
+def _bad_amount(record: Offer) -> BadRecord | None:
+    """SQLite would take a figure of any length, and every page and dump that shows it would break."""
+    for p in record.prices or ():
+        for amount in (p.value, p.min_quantity):
+            if amount is not None and amount.adjusted() > TOP:
+                return BadRecord(BAD_AMOUNT, value=f"{amount:.3E}")
+        if len(p.kind) > LIMITS["key"] or len(p.currency or "") > CURRENCY:
+            return _too_long("price", p.kind if len(p.kind) > LIMITS["key"] else p.currency or "", LIMITS["key"], CURRENCY)
+    for x in record.stock or ():
+        if x.quantity.adjusted() > TOP:
+            return BadRecord(BAD_AMOUNT, value=f"{x.quantity:.3E}")
+        if len(x.warehouse) > LIMITS["key"]:
+            return _too_long("warehouse", x.warehouse, LIMITS["key"])
+    return None
+
+
+def _too_long(field: str, value: str, *limits: int) -> BadRecord:
+    return BadRecord(
+        _("{field} has {length} characters, at most {limit} fit: shorten it over there"),
+        field=field,
+        length=len(value),
+        limit=max(limit for limit in limits if limit < len(value)),
+    )
+
+
+def small_obstacle(record: Group | Property | Reference) -> BadRecord | None:
+    """The same for groups, properties and references."""
+    for name, limit in SMALL_LIMITS.items():
+        value = getattr(record, name, None)
+        if isinstance(value, str) and len(value) > limit:
+            return _too_long(name, value, limit)
     return None
 
 
