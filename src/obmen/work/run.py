@@ -21,7 +21,7 @@ from obmen.core.engine import UNCHANGED, UPDATED, pull
 from obmen.core.orders import apply_news
 from obmen.core.records import Kind, OrderNews, Subject, plain
 from obmen.core.words import gettext_noop as _
-from obmen.store import connections, models, orders, pictures, sweeping
+from obmen.store import connections, models, orders, pictures, sqlite, sweeping
 from obmen.store.adapter import DjangoStore
 from obmen.work import jobs
 
@@ -79,6 +79,7 @@ def _import(run: models.Run, store: DjangoStore) -> None:
     preview = bool(run.args.get("preview"))
     if run.args.get("folder") and not preview:
         pictures.take(run.connection, Path(run.args["folder"]), source.rules.pictures)
+    sqlite.for_a_load(db)
     with few_collections():
         pull(source, store, preview=preview)
     if preview:

@@ -6,6 +6,7 @@ the queue now", the end of the pipe says that the parent is gone, even by kill -
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import signal
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -39,6 +41,7 @@ def web(host: str, port: int, *, workers: int = WORKERS, ready: Callable[[str], 
     """
     import waitress
 
+    few_arenas()
     spool = settings.OBMEN_HOME / "tmp"
     for folder in (spool, settings.STATIC_ROOT):  # whitenoise warns when there is none
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -75,6 +78,16 @@ def web(host: str, port: int, *, workers: int = WORKERS, ready: Callable[[str], 
     finally:
         if child:
             child.stop()
+
+
+def few_arenas() -> None:
+    """glibc gives each thread a heap of its own that never shrinks: sixteen threads would keep sixteen times the memory of the
+    largest answer (measured with answers of 10 000 orders)."""
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL("libc.so.6").mallopt(M_ARENA_MAX, 2)
+
+
+M_ARENA_MAX = -8  # malloc.h of glibc
 
 
 def _leave(_signal: int, _frame: Any) -> None:
