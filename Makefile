@@ -32,11 +32,12 @@ test: .venv/dev ## every test, on SQLite and on PostgreSQL
 	OBMEN_TEST_ON=postgresql $(PY) -m pytest $(TESTS) tests/core tests/store tests/work tests/connectors tests/web
 
 check: .venv/dev ## format, lint, types, rings, migrations, translations: in seconds
-	$(BIN)/ruff format --check src tests bench
-	$(BIN)/ruff check src tests bench
+	$(BIN)/ruff format --check src tests bench tools
+	$(BIN)/ruff check src tests bench tools
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	OBMEN_HOME=.obmen-check DJANGO_SETTINGS_MODULE=obmen.settings $(PY) -m django makemigrations --check --dry-run
+	$(PY) -m pytest tests/test_translations.py -k "not page"
 
 format: .venv/dev ## put the code into its format
 	$(BIN)/ruff format src tests bench

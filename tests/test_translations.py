@@ -247,7 +247,7 @@ NAMES = re.compile(
     r"""\b(prod-77|1c-torhivlia|buyer@example\.com|\w+=\w+(?:&\w+=\w+)*|Obmen|1C|CommerceML|CS-Cart|GetMeBack|Olvery|BAS|ERP|XML|HTML|ZIP|JSON|ISO|UTF-8|BOM|POST|GET|cron|LDAP|e-?mail
     |checkauth|sessid|success|failure|progress|import|windows-1251|Class365|RUB|UAH|Europe/Kyiv|English|take|keep|if_new|if_empty
     |append|product\.name|bitrix/\S+|rest/\S+|admin/\S+|exim_1c|exchange/|commerceml|User-Agent
-    |admin|owner|operator|viewer|Control|Command|Mac|Single|Sign-On|commerceml_door|ОписаниеВФорматеHTML)\b
+    |[0-9a-f]{4,6}(?=\*)|admin|owner|operator|viewer|Control|Command|Mac|Single|Sign-On|Sing-On|salt|commerceml_door|ОписаниеВФорматеHTML)\b
     |\{[\w."\[\]{}:, …]*\}""",  # what may be written into a requisite, and Olvery's example
     re.VERBOSE | re.IGNORECASE,
 )

@@ -13,6 +13,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
+from django.utils.text import capfirst
 from django.utils.translation import gettext as now_
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -181,7 +182,7 @@ class ParkedAdmin(ListAdmin):
         raw = bytes(record.payload)
         text = raw.decode("utf-8", "replace")
         return {
-            "title": f"{labels.KINDS.get(record.kind, record.kind)} {record.external_id}",
+            "title": capfirst(str(record)),
             "raw": text[:RAW_SHOWN],
             "raw_size": len(raw),
             "cut": len(text) > RAW_SHOWN,
