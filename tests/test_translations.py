@@ -341,3 +341,22 @@ def test_no_page_shows_english(shop: Any, language: str) -> None:
     assert [f"{address}: {text}" for text, address in forgotten.items()] == []
     assert [f"{address}: {text}" for text, address in unmarked.items()] == []
     assert opened > 40
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("uk", "Товар 7: у Цена вказано «дорого», а очікується: число; виправте в системі, яка надсилає"),
+        ("ru", "Товар 7: в Цена указано «дорого», а ожидается: число; исправьте в отправляющей системе"),
+        ("en", "Товар 7: Цена says “дорого” where a number was expected; correct it in the sending system"),
+    ],
+)
+def test_a_fault_is_told_to_1c_wholly_in_the_language_of_its_connection(db: Any, language: str, said: str) -> None:
+    from obmen.formats.commerceml import records
+    from obmen.store import models
+    from obmen.store.doors import DjangoDoorHost
+
+    connection = models.Connection(connector="commerceml_door", name="1C", slug="1c", language=language)
+    host = DjangoDoorHost(connection, settings=None, ask=None)  # type: ignore[arg-type]
+    facts = {"record": "Товар", "key": "7", "element": "Цена", "found": "дорого", "expected": "a number"}
+    assert host.say(records.NOT_A_NUMBER, **facts) == said

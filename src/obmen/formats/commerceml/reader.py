@@ -73,7 +73,7 @@ ENGLISH = _(
     "{file}:{line}: this is Bitrix's export with English element names ({found}); expected {expected}. "
     "Export with Russian element names instead"
 )
-EXPECTED_ROOT = f"<{ROOT}> of CommerceML 2.03–3.1"
+EXPECTED_ROOT = _("<КоммерческаяИнформация> of CommerceML 2.03–3.1")
 
 _SECTIONS = {
     "Классификатор": CLASSIFIER,
@@ -148,7 +148,7 @@ class Input:
         try:
             codec = codecs.lookup(self.encoding)
         except LookupError:
-            raise self.bad(NO_ENCODING, found=self.encoding, expected="UTF-8 or windows-1251") from None
+            raise self.bad(NO_ENCODING, found=self.encoding, expected=_("UTF-8 or windows-1251")) from None
         self.encoding, self.decoder = codec.name, codec.incrementaldecoder()
         self.first = self._prolog(head[skip:])
 
@@ -169,7 +169,7 @@ class Input:
         known = ENCODINGS.fullmatch(said)
         codec = re.sub(r"(?i)^(?:windows|win|x-cp)-?", "cp", said)
         if not known or codec.lower().startswith(("utf-16", "utf16", "utf-32", "utf32")):  # the bytes were read as ASCII so far
-            raise self.bad(NO_ENCODING, found=said, expected="UTF-8 or windows-1251")
+            raise self.bad(NO_ENCODING, found=said, expected=_("UTF-8 or windows-1251"))
         return codec, 0
 
     def _decode(self, data: bytes, final: bool = False) -> str:
@@ -178,7 +178,7 @@ class Input:
         except UnicodeDecodeError as error:
             good = error.object[: error.start].decode(self.encoding, "replace")
             raise self.bad(
-                WRONG_BYTES, line=self.line + good.count("\n"), encoding=self.encoding, expected="the encoding it declares"
+                WRONG_BYTES, line=self.line + good.count("\n"), encoding=self.encoding, expected=_("the encoding it declares")
             ) from None
 
     def _prolog(self, data: bytes) -> str:
@@ -206,9 +206,9 @@ class Input:
             block = self.stream.read(BLOCK)
             if not block:
                 empty = not text.strip()
-                raise self.bad(EMPTY if empty else TRUNCATED, element="the prolog", expected=EXPECTED_ROOT)
+                raise self.bad(EMPTY if empty else TRUNCATED, element=_("the prolog"), expected=EXPECTED_ROOT)
             if len(text) > LONGEST_PROLOG:
-                raise self.bad(TOO_LONG, element="the prolog", limit=LONGEST_PROLOG >> 20, expected=EXPECTED_ROOT)
+                raise self.bad(TOO_LONG, element=_("the prolog"), limit=LONGEST_PROLOG >> 20, expected=EXPECTED_ROOT)
             text += self._decode(block)
         return "\n" * text.count("\n", 0, at) + text[at:]
 
@@ -282,7 +282,7 @@ def events(
         if freed():
             held = 0
         elif held > limit:
-            raise source.bad(TOO_LONG, element="one element", limit=limit >> 20, expected="records of a usual size")
+            raise source.bad(TOO_LONG, element=_("one element"), limit=limit >> 20, expected=_("records of a usual size"))
 
 
 def _of_namespaces_alone(error: etree.XMLSyntaxError) -> bool:

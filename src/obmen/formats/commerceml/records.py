@@ -180,10 +180,10 @@ def _alone(raw: bytes, encoding: str) -> Element | BadRecord:
             declared = "".join(f' xmlns:{prefix}="{prefix}"' for prefix in prefixes).encode(encoding)
             root = etree.fromstring(b"<r%b>%b</r>" % (declared, raw), _parser(encoding))
     except etree.XMLSyntaxError as error:
-        return NotWhole(NOT_WHOLE, record="", key="", element="record", found=str(error), expected="well-formed XML")
+        return NotWhole(NOT_WHOLE, record="", key="", element=_("record"), found=str(error), expected=_("well-formed XML"))
     if len(root) != 1 or (root.text or "").strip() or (root[0].tail or "").strip():
         found = f"{len(root)} elements" if len(root) != 1 else "text around the element"
-        return NotWhole(NOT_WHOLE, record="", key="", element="record", found=found, expected="one element")
+        return NotWhole(NOT_WHOLE, record="", key="", element=_("record"), found=found, expected=_("one element"))
     localise(root)
     return root[0]
 
@@ -240,21 +240,21 @@ def _decimal(text: str | None, record: str, key: str, element: str) -> Decimal |
     try:
         return values.decimal(text)
     except ValueError:
-        raise _bad(record, key, element, text, "a number") from None
+        raise _bad(record, key, element, text, _("a number")) from None
 
 
 def _boolean(text: str | None, record: str, key: str, element: str) -> bool | None:
     try:
         return values.boolean(text)
     except ValueError:
-        raise _bad(record, key, element, text or "", "true or false") from None
+        raise _bad(record, key, element, text or "", _("true or false")) from None
 
 
 def _moment(text: str | None, record: str, key: str, element: str) -> dt.datetime | None:
     try:
         return values.moment(text)
     except ValueError:
-        raise _bad(record, key, element, text or "", "a date") from None
+        raise _bad(record, key, element, text or "", _("a date")) from None
 
 
 def _pairs(el: Element) -> Pairs:
@@ -329,7 +329,7 @@ def _deleted(el: Element, child: str | None, record: str, key: str) -> bool | No
     try:
         return values.boolean(word)
     except ValueError:
-        raise _bad(record, key, "ПометкаУдаления", child, "true or false") from None
+        raise _bad(record, key, "ПометкаУдаления", child, _("true or false")) from None
 
 
 def _is_mark(el: Element) -> bool:
@@ -408,7 +408,7 @@ def _product(el: Element, _parent: str) -> Product:
         else:
             extra += _xml(child)
     if not key:
-        raise _missing("Товар", "Ид", "the id of the product")
+        raise _missing("Товар", "Ид", _("the id of the product"))
     if described:
         requisites = (requisites or ()) + tuple(described)
     if requisites:
@@ -573,7 +573,7 @@ def _offer_of(el: Element, whole: bool) -> Offer:
         else:
             extra += _xml(child)
     if not key:
-        raise _missing("Предложение", "Ид", "the id of the product, or product#characteristic")
+        raise _missing("Предложение", "Ид", _("the id of the product, or product#characteristic"))
     if characteristic and "#" not in key:
         key = f"{key}#{characteristic}"
     if stock:
@@ -716,7 +716,7 @@ def _group(el: Element, parent: str) -> Group:
         elif tag != "Группы":  # nested groups are records of their own
             extra += _xml(child)
     if not key:
-        raise _missing("Группа", "Ид", "the id of the group")
+        raise _missing("Группа", "Ид", _("the id of the group"))
     return Group(key, name, parent or None, description, picture, bool(_deleted(el, mark, "Группа", key)), extra)
 
 
@@ -767,7 +767,7 @@ def _property(el: Element, _parent: str) -> Property:
         else:
             extra += _xml(child)
     if not key:
-        raise _missing("Свойство", "Ид", "the id of the property")
+        raise _missing("Свойство", "Ид", _("the id of the property"))
     word = _PROPERTY_KINDS.get(kind.casefold(), kind) or ("dictionary" if values_said else "string")
     deleted = _deleted(el, mark, "Свойство", key)
     return Property(key, name, word, values_said, required, multiple, applies, deleted, extra)
@@ -838,7 +838,7 @@ def _reference(el: Element, _parent: str) -> Reference:
     said = dict(attributes)
     key = key or (said.get("code", "") if subject is Subject.UNIT else "")
     if not key:
-        raise _missing(tag, "Ид", "the id that prices, stock or goods refer to")
+        raise _missing(tag, "Ид", _("the id that prices, stock or goods refer to"))
     name = name or said.get("short_name") or said.get("full_name") or said.get("КраткоеНаименование") or ""
     name = name or said.get("ПолноеНаименование") or ""
     return Reference(subject, key, name, tuple(attributes), _deleted(el, mark, tag, key))
@@ -940,7 +940,7 @@ def _child(el: Element, *tags: str) -> str:
 def _party(el: Element, parent: str) -> Counterparty:
     party = counterparty(el)
     if not party.key:
-        raise _missing("Контрагент", "Ид", "the id of the counterparty")
+        raise _missing("Контрагент", "Ид", _("the id of the counterparty"))
     return party
 
 
@@ -967,7 +967,7 @@ def _document(el: Element, parent: str) -> Document:
             try:
                 clock = values.time(child.text)
             except ValueError:
-                raise _bad("Документ", identity, tag, child.text or "", "a time") from None
+                raise _bad("Документ", identity, tag, child.text or "", _("a time")) from None
             if clock:
                 said["time"] = clock
         elif tag == "Дата1С":
@@ -1004,7 +1004,7 @@ def _document(el: Element, parent: str) -> Document:
         else:
             extra += _xml(child)
     if not identity:
-        raise _missing("Документ", "Ид", "the id or the number of the document")
+        raise _missing("Документ", "Ид", _("the id or the number of the document"))
     return Document(requisites=requisites, deleted=_deleted(el, mark, "Документ", identity), extra=extra, **said)
 
 
