@@ -143,7 +143,16 @@ def test_a_naive_moment_is_local_time_of_the_sender_and_an_offset_is_honoured() 
 
 @pytest.mark.parametrize(
     ("text", "code"),
-    [("руб", "RUB"), ("руб.", "RUB"), ("RUR", "RUB"), ("643", "RUB"), ("грн.", "UAH"), ("980", "UAH"), ("$", "USD"), ("тг", "KZT")],
+    [
+        ("руб", "RUB"),
+        ("руб.", "RUB"),
+        ("RUR", "RUB"),
+        ("643", "RUB"),
+        ("грн.", "UAH"),
+        ("980", "UAH"),
+        ("$", "USD"),
+        ("тг", "KZT"),
+    ],
 )
 def test_a_currency_has_many_names(text: str, code: str) -> None:
     assert values.currency(text) == code
