@@ -224,6 +224,11 @@ def test_the_books_are_those_of_an_undisturbed_run_whatever_is_killed(
     assert {p["key"]: p["deleted"] for p in after["products"] if p["key"] in gone} == dict.fromkeys(gone, marked)
 
 
+def states(pid: int) -> list[str]:
+    """What each thread of a process is doing; T is stopped."""
+    return [(task / "stat").read_text().rpartition(")")[2].split()[0] for task in Path(f"/proc/{pid}/task").iterdir()]
+
+
 def frozen_between_pages(hub: Hub, worker: int) -> bool:
     """Freeze the worker when it has settled some pages of a run and stands between two of them.
 
@@ -234,11 +239,14 @@ def frozen_between_pages(hub: Hub, worker: int) -> bool:
     with (
         psycopg.connect(hub.env["OBMEN_DATABASE_URL"], autocommit=True)
         if POSTGRESQL
-        else closing(sqlite3.connect(hub.home / "obmen.sqlite3", timeout=0, isolation_level=None)) as db  # type: ignore[attr-defined]
+        else closing(sqlite3.connect(hub.home / "obmen.sqlite3", timeout=5, isolation_level=None)) as db  # type: ignore[attr-defined]
     ):
         if not db.execute(sql).fetchall():
             return False
         os.killpg(worker, signal.SIGSTOP)
+        until(lambda: all(state == "T" for state in states(worker)))  # a signal takes a moment; meanwhile it may begin a page
+        if not POSTGRESQL:
+            db.execute("PRAGMA busy_timeout = 200")
         try:
             db.execute("BEGIN" if POSTGRESQL else "BEGIN IMMEDIATE")
             found = db.execute(sql + (" FOR UPDATE NOWAIT" if POSTGRESQL else "")).fetchall()
