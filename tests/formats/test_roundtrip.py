@@ -132,7 +132,7 @@ def comparable(record: Any) -> Any:
             extra="",
         )
     if isinstance(record, Offer):
-        prices = record.prices and tuple(replace(p, unit=unit_name(p.unit)) for p in record.prices)
+        prices = record.prices and tuple(p._replace(unit=unit_name(p.unit)) for p in record.prices)
         return replace(
             record, prices=prices, unit=unit_name(record.unit), name=record.name and record.name[:250].strip(), extra=""
         )

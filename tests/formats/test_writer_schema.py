@@ -83,7 +83,7 @@ def documents(d: Dialect) -> Iterator[tuple[str, Iterable[bytes]]]:
     yield "catalogue", writer.catalogue(d, head, goods, **common, parts=parts)
     yield "portion", writer.catalogue(d, head, goods, created=CREATED, only_changes=True)
     odd = replace(
-        OFFER, key="b", barcode="", deleted=True, stock=None, prices=(replace(OFFER.prices[0], value=None, unit="упак"),)
+        OFFER, key="b", barcode="", deleted=True, stock=None, prices=(OFFER.prices[0]._replace(value=None, unit="упак"),)
     )
     yield "offers", writer.offers(d, head, [OFFER, odd], **common, price_kinds=[RETAIL], warehouses=STORES)
     if d.changes:
