@@ -29,7 +29,7 @@ run: .venv/base ## start the hub on this machine (data in .obmen)
 
 test: .venv/dev ## every test, on SQLite and on PostgreSQL
 	$(PY) -m pytest $(TESTS)
-	OBMEN_TEST_ON=postgresql $(PY) -m pytest $(TESTS) tests/core tests/store tests/work tests/connectors tests/web
+	OBMEN_TEST_ON=postgresql $(PY) -m pytest $(TESTS) tests/core tests/store tests/work tests/connectors tests/web tests/system
 
 check: .venv/dev ## format, lint, types, rings, migrations, translations: in seconds
 	$(BIN)/ruff format --check src tests bench tools

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 _home = tempfile.mkdtemp(prefix="obmen-test-")
@@ -27,6 +28,11 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "obmen.settings"
 from django.conf import settings as _settings  # noqa: E402
 
 assert str(_settings.OBMEN_HOME) == str(Path(_home).resolve())
+
+# CI repeats the same made-up cases; at home every run looks for new ones.
+hypothesis.settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
