@@ -149,7 +149,7 @@ class DjangoStore:
     def resolve(self, kind: Kind, records: Sequence[Any]) -> Sequence[BadRecord | None]:
         self._page = {}
         if kind in (Kind.PRODUCT, Kind.VARIANT):
-            return [goods.obstacle(record) for record in records]
+            return goods.obstacles(records)
         if kind in SMALL_KINDS:
             return [goods.small_obstacle(record) for record in records]
         if kind not in OFFER_KINDS:
@@ -158,16 +158,16 @@ class DjangoStore:
         offers = {} if kind is Kind.OFFER else self.links_by_external(Kind.OFFER, [r.key for r in records])
         self._page = {Kind.PRODUCT: dict(products), Kind.OFFER: dict(offers)}
         out: list[BadRecord | None] = []
-        for record in records:
+        for record, own in zip(records, goods.obstacles(records), strict=True):
             if kind is not Kind.OFFER and record.key in offers:
-                out.append(goods.obstacle(record))
+                out.append(own)
             elif record.product not in products:
                 out.append(missing(Kind.PRODUCT, record.product))
             elif kind is not Kind.OFFER and "#" in record.key:
                 # A price of a variant that we have not met: its name and characteristics are still to come.
                 out.append(missing(Kind.OFFER, record.key))
             else:
-                out.append(goods.obstacle(record))
+                out.append(own)
         return out
 
     def match(self, kind: Kind, records: Sequence[Any], rules: Receiving) -> Sequence[Match]:

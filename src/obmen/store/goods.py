@@ -158,7 +158,36 @@ def obstacle(record: Product | Offer) -> BadRecord | None:
     return None
 
 
+def obstacles(records: Sequence[Product | Offer]) -> list[BadRecord | None]:
+    """As ``obstacle`` for a page; a page in which everything fits, as nearly all do, is seen through at once."""
+    return [None] * len(records) if _all_fit(records) else [obstacle(record) for record in records]
+
+
+def _all_fit(records: Sequence[Product | Offer]) -> bool:
+    keys: set[str] = set()  # of price kinds and warehouses: few, repeated in every record
+    currencies: set[str | None] = set()
+    for r in records:
+        if len(r.name or "") > LIMITS["name"] or len(r.key) > LIMITS["key"] or len(r.unit or "") > LIMITS["unit"]:
+            return False
+        if len(r.article or "") > LIMITS["article"] or len(r.barcode or "") > LIMITS["barcode"]:
+            return False
+        if isinstance(r, Offer):
+            for kind, value, currency, _unit, _ratio, least in r.prices or ():
+                keys.add(kind)
+                currencies.add(currency)
+                if (value is not None and not -MOST < value < MOST) or least >= MOST:
+                    return False
+            for warehouse, quantity in r.stock or ():
+                keys.add(warehouse)
+                if not -MOST < quantity < MOST:
+                    return False
+        elif any(len(getattr(r, name) or "") > LIMITS[name] for name in ("code", "category", "kind")):
+            return False
+    return all(len(k) <= LIMITS["key"] for k in keys) and all(len(c or "") <= CURRENCY for c in currencies)
+
+
 BAD_AMOUNT = _("{value} is larger than any price or quantity that the books can hold: correct it over there")
+MOST = Decimal(10) ** 12
 TOP = 11  # of 10^11: quantities have 12 digits before the point, prices 14; both are far from any honest one
 
 
@@ -470,13 +499,17 @@ def _insert_parts(cursor: CursorWrapper, plan: Plan, books: Books) -> None:
     """Prices and stock of new offers: nothing to compare with, one row for each key (a file may say a thing twice)."""
     prices: list[tuple[Any, ...]] = []
     stock: list[tuple[Any, ...]] = []
-    warehouses = books.warehouses
+    warehouses, price_kinds = books.warehouses, books.price_kinds
     # Two of theirs may be mapped to one of ours: then the later word counts.
     repeats = any(len(set(ids.values())) != len(ids) for ids in (books.price_kinds, warehouses))
     for made in plan.created:
         record: Offer = made.said.record
         if record.prices:
-            prices += [price_row(made.id, p, books) for p in record.prices if p.value is not None]
+            prices += [
+                (made.id, price_kinds[kind], str(least), str(value), currency or "")
+                for kind, value, currency, _unit, _ratio, least in record.prices
+                if value is not None
+            ]
         if record.stock:
             stock += [(made.id, warehouses[warehouse], str(quantity)) for warehouse, quantity in record.stock]
     if repeats:

@@ -102,7 +102,7 @@ class CommerceMLFiles:
         self._slow: set[Path] = set()  # files that turned out to be of an odd shape in mid-way
         self._now: FileBatches | None = None
         self._ahead: Ahead | None = None
-        self._parsed: dict[int | str, Any] = {}  # of the batch that is being given out, by Item.where
+        self._parsed: dict[bytes, Any] = {}  # of the batch that is being given out, by digest: equal bytes, equal record
 
     def pages(self, since: Bookmark | None, known: Known) -> Iterator[Page]:
         """Pages of at most 500 records of one kind. The bookmark keeps the groups that a filter has to know later, when only
@@ -172,7 +172,7 @@ class CommerceMLFiles:
         if submitted and self._ahead is not None and isinstance(batch, Batch):
             found = self._ahead.take()
             if found is not None:  # the child may be gone: then this process parses by itself
-                self._parsed = {self._where(piece): record for piece, record in zip(batch.pieces, found, strict=True)}
+                self._parsed = {piece.digest: record for piece, record in zip(batch.pieces, found, strict=True)}
         return batch
 
     def _where(self, piece: Piece) -> str:
@@ -221,7 +221,7 @@ class CommerceMLFiles:
         return str(item.where)
 
     def parse(self, kind: Kind, items: Sequence[Item]) -> list[Record | BadRecord | None]:
-        parsed: list[Any] = [self._parsed.get(item.where) for item in items]
+        parsed: list[Any] = [self._parsed.get(item.digest) for item in items]
         left = [i for i, record in enumerate(parsed) if record is None]
         if left:
             split = [_split(items[i].payload) for i in left]

@@ -188,7 +188,7 @@ def cut(plan: Plan, known: bytes = b"", seed: int = 0, on_seen: Callable[[int], 
     position, misses, find = 0, 0, known.find
     offset, buffer = plan.start, b""
     gap: bytes | None = None
-    wanted = b""
+    wanted: tuple[bytes, ...] = ()
     with open(plan.path, "rb", buffering=0) as file:
         file.seek(plan.start)
         left = plan.end - plan.start
@@ -209,17 +209,17 @@ def cut(plan: Plan, known: bytes = b"", seed: int = 0, on_seen: Callable[[int], 
                 gap = pieces[1][: pieces[1].find(b"<")]
                 if gap.strip():
                     raise OddShape("something stands between records")
-                wanted = gap + f"<{tag}".encode(plan.encoding)
-            records: list[bytes] = []
-            for piece in pieces:
-                if gap is not None and piece.startswith(wanted) and is_start(piece, len(gap)):
-                    records.append(piece[len(gap) :])
-                else:
+                wanted = tuple(gap + f"<{tag}".encode(plan.encoding) + after for after in (b">", b" ", b"\n", b"\r", b"\t"))
+            # A usual piece is hashed with the white space before it, which is equal for all: taking it off would copy the catalogue.
+            odd: dict[int, int] = {}
+            for i, piece in enumerate(pieces):
+                if not (wanted and piece.startswith(wanted)):
                     record = piece.lstrip()
                     if not is_start(record):
                         raise OddShape("something stands between records")
-                    records.append(record)
-            digests = [hash_of(record, seed) for record in records]
+                    odd[i] = len(piece) - len(record)
+                    pieces[i] = record
+            digests = [hash_of(piece, seed) for piece in pieces]
             blob = b"".join(digests)
             done = plan.end - left
             if known and known[position : position + len(blob)] == blob:  # the whole run is as it was
@@ -227,13 +227,18 @@ def cut(plan: Plan, known: bytes = b"", seed: int = 0, on_seen: Callable[[int], 
                     for i in range(len(digests)):
                         on_seen(position // 16 + i)
                 position += len(blob)
-                offset += sum(map(len, pieces)) + len(end) * len(pieces)
-                yield Cut((), len(records), done)
+                offset += at + len(end)
+                yield Cut((), len(pieces), done)
                 continue
             fresh: list[tuple[int, bytes, bytes]] = []
-            for piece, record, digest in zip(pieces, records, digests, strict=True):
-                begin = offset + len(piece) - len(record)
-                offset += len(piece) + len(end)
+            usual = len(gap or b"")
+            for i, (piece, digest) in enumerate(zip(pieces, digests, strict=True)):
+                if i in odd:
+                    begin, record = offset + odd[i], piece
+                    offset += odd[i] + len(piece) + len(end)
+                else:
+                    begin, record = offset + usual, b""
+                    offset += len(piece) + len(end)
                 if known[position : position + 16] == digest:
                     found = position
                 elif known:
@@ -249,8 +254,8 @@ def cut(plan: Plan, known: bytes = b"", seed: int = 0, on_seen: Callable[[int], 
                     position, misses = found + 16, 0
                 else:
                     misses += 1
-                    fresh.append((begin, record + end, digest))
-            yield Cut(fresh, len(records) - len(fresh), done)
+                    fresh.append((begin, (record or piece[usual:]) + end, digest))
+            yield Cut(fresh, len(pieces) - len(fresh), done)
     if buffer.strip():
         raise OddShape("something stands behind the last record")
 
