@@ -2,7 +2,7 @@
 
 1C:UT and UNF send a catalogue in portions of which only the first calls itself full, and never say that they have finished.
 So every card seen in a portion of one run (catalogue + ДатаФормирования) is noted, and the run is judged when it is over: a
-newer run began, they moved on to orders, said "complete", or stayed quiet. Judged are only cards that the *previous* whole run of
+newer run began, they said so (mode=deactivate), or they stayed quiet for half an hour. Judged are only cards that the *previous* whole run of
 the same catalogue had mentioned: a filter or another catalogue can never take away what it does not own.
 """
 

@@ -59,7 +59,7 @@ def _do(run: models.Run, store: DjangoStore) -> dict[str, Any]:
     else:
         _import(run, store)
         if "orders-in" in streams or run.args.get("over"):
-            # They have moved on to orders, or said that the load is complete: a whole load before it is over.
+            # A good moment to look: a load before the last one is over, and so is one that has been quiet for long.
             store.total += sweeping.sweep(store, over=bool(run.args.get("over")))
     facts: dict[str, Any] = {name: store.total[name] for name in COUNTED}
     if run.args.get("preview"):
