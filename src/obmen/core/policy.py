@@ -35,8 +35,3 @@ def merge(ours: Mapping[str, Any], said: Mapping[str, Any], owners: Mapping[str,
             if added:
                 changed[field] = [*old, *added]
     return changed
-
-
-def first(said: Mapping[str, Any], owners: Mapping[str, str]) -> dict[str, Any]:
-    """The fields of a new card: everything said, but what the books own ("keep")."""
-    return {field: value for field, value in said.items() if value is not None and owners.get(field) != "keep"}

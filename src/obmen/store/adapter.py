@@ -411,7 +411,7 @@ class DjangoStore:
     def _settle_goods(self, cursor: CursorWrapper, settlement: Settlement, now: datetime) -> Counter[str]:
         plan, books = self._plan_goods(cursor, settlement)
         run_id = self.run.pk if self.run else None
-        goods.write(cursor, plan, self.connection.pk, run_id, stamp(now), books)
+        goods.write(cursor, plan, run_id, stamp(now), books)
         kind, flavour = plan.kind, settlement.kind
         made = [(made.id, made.said) for made in plan.created]
         self._remember_cards(kind, settlement.rules, made)
@@ -470,7 +470,7 @@ class DjangoStore:
         groups = self.group_ids({p.groups[0] for p in products if p.groups})
         plan = goods.compare_products(cursor, said, settlement.rules, groups)
         run_id, at = (self.run.pk if self.run else None), stamp(now)
-        goods.write(cursor, plan, self.connection.pk, run_id, at)
+        goods.write(cursor, plan, run_id, at)
         # The product has no bytes of its own in such a file: its link carries no digest.
         self._insert_links(cursor, Kind.PRODUCT, [*((m.id, m.said) for m in plan.created), *plan.linked], seen=False)
         counts += plan.counts
@@ -482,7 +482,7 @@ class DjangoStore:
             for o, s in offers.items()
         ]
         offer_plan = goods.compare_offers(cursor, offer_said, settlement.rules, books, whole=False)
-        goods.write(cursor, offer_plan, self.connection.pk, run_id, at, books)
+        goods.write(cursor, offer_plan, run_id, at, books)
         made = [(m.id, m.said) for m in offer_plan.created]
         self._insert_links(cursor, Kind.OFFER, [*made, *offer_plan.linked], seen=False)
         ids = {s.item.external_id: i for i, s in [*made, *offer_plan.linked, *offer_plan.seen]}

@@ -18,7 +18,7 @@ from django.db.backends.utils import CursorWrapper
 
 from obmen.core import policy
 from obmen.core.contract import BadRecord, Receiving
-from obmen.core.engine import CREATED, LEFT_OUT, MATCHED, UNCHANGED, UPDATED, Said
+from obmen.core.engine import CREATED, MATCHED, UNCHANGED, UPDATED, Said
 from obmen.core.records import Group, Kind, Offer, Price, Product, Property, Reference, Stock, decimal_text
 from obmen.core.words import gettext_noop as _
 from obmen.store import bulk
@@ -457,7 +457,7 @@ def price_row(offer_id: int, price: Price, books: Books) -> tuple[Any, ...]:
 # --- writing ---------------------------------------------------------------------------------------------------------------
 
 
-def write(cursor: CursorWrapper, plan: Plan, connection_id: int, run_id: int | None, at: str, books: Books | None = None) -> None:
+def write(cursor: CursorWrapper, plan: Plan, run_id: int | None, at: str, books: Books | None = None) -> None:
     """Everything that a plan changes in its table, with versions and history; links are the store's."""
     is_product = plan.kind is Kind.PRODUCT
     table, columns = (PRODUCT_TABLE, PRODUCT_COLUMNS) if is_product else (OFFER_TABLE, OFFER_COLUMNS)
@@ -536,6 +536,3 @@ def _update(cursor: CursorWrapper, table: str, changed: Sequence[Changed]) -> No
         by_columns.setdefault(names, []).append((*values, change.version, change.id))
     for names, rows in by_columns.items():
         bulk.update(cursor, table, ("id",), (*names, "version"), rows)
-
-
-__all__ = ["LEFT_OUT", "Books", "Plan", "compare_offers", "compare_products", "obstacle", "owners_of", "write"]
