@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -28,11 +28,17 @@ class Folded:
 
 
 def apply_news(
-    order: Order, news: OrderNews, parts: Collection[str] = PARTS, state_of: Callable[[str, str], str | None] | None = None
+    order: Order,
+    news: OrderNews,
+    parts: Collection[str] = PARTS,
+    state_of: Callable[[str, str], str | None] | None = None,
+    marks: Mapping[str, str] | None = None,
 ) -> Folded:
     """Fold the news into the order, only those ``parts`` of it that the settings take.
 
-    ``state_of(id, name)`` gives our state for theirs, or None when it is not mapped. The same news twice change nothing.
+    ``state_of(id, name)`` gives our state for theirs, or None when it is not mapped. ``marks`` names the state that the order
+    gets when it becomes posted, paid, shipped or cancelled over there and no state is said (1C:UT says none). The same news
+    twice change nothing.
     """
     after, unmapped = order, ""
     if "state" in parts and (news.state or news.state_name):
@@ -50,12 +56,26 @@ def apply_news(
     if "shipment" in parts:
         after = _shipments(after, news)
     after = _numbers(after, news)
+    if marks and not (news.state or news.state_name):
+        after = _state_of_marks(order, after, news, marks)
     changes = tuple(
         (name, getattr(order, name), getattr(after, name))
         for name in Order.__dataclass_fields__
         if getattr(order, name) != getattr(after, name)
     )
     return Folded(after, changes, unmapped)
+
+
+def _state_of_marks(before: Order, after: Order, news: OrderNews, marks: Mapping[str, str]) -> Order:
+    """The farthest mark that is new. One that was there before says nothing: the state may have been changed since."""
+    new = (
+        ("cancelled", after.cancelled and not before.cancelled),
+        ("shipped", bool(after.shipped) and not before.shipped),
+        ("paid", bool(after.paid) and not before.paid),
+        ("posted", bool(news.posted) and NUMBER_THERE not in dict(before.requisites)),
+    )
+    state = next((marks[name] for name, is_new in new if is_new and marks.get(name)), "")
+    return replace(after, state=state) if state else after
 
 
 def _cancel(order: Order, news: OrderNews) -> Order:
@@ -217,3 +237,76 @@ def _numbers(order: Order, news: OrderNews) -> Order:
         return order
     kept = tuple(pair for pair in order.requisites if pair[0] not in said)
     return replace(order, requisites=(*kept, *said.items()))
+
+
+# --- orders of those who tell all of them ----------------------------------------------------------------------------------
+
+OURS = ("key", "known_as", "extra")  # never taken from a later word of theirs
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """``order`` after their word. ``conflicts`` are (field, ours, theirs) that both sides had changed since they last told us."""
+
+    order: Order
+    conflicts: tuple[tuple[str, Any, Any], ...] = ()
+
+
+def merge(ours: Order, before: Order | None, theirs: Order, *, keep_ours: bool = False) -> Merged:
+    """Take what they changed since ``before``, the last word of theirs that we have; leave what only we changed.
+
+    Their whole order comes with every change, so that a field which only we have changed still stands there with its old value:
+    comparing with ``before`` tells news from silence. Where both changed a field theirs counts, unless ``keep_ours``. Without
+    ``before`` everything of theirs is news. Payments and delivery are merged part by part, requisites name by name.
+    """
+    if before is None:
+        return Merged(replace(theirs, key=ours.key, known_as="", extra=theirs.extra or ours.extra))
+    taken: dict[str, Any] = {}
+    conflicts = []
+    for name in Order.__dataclass_fields__:
+        own, old, new = getattr(ours, name), getattr(before, name), getattr(theirs, name)
+        if name in OURS or new == old or own == new:
+            continue
+        if name == "payments":
+            taken[name] = _merge_payments(own, old, new)
+        elif name == "requisites":
+            taken[name] = _merge_pairs(own, old, new)
+        elif name == "delivery" and own and old and new:
+            taken[name] = _merge_fields(own, old, new)
+        elif name == "lines" and Counter(map(_amounts, own)) == Counter(map(_amounts, new)):
+            taken[name] = new
+        else:
+            if own != old:
+                conflicts.append((name, own, new))
+                if keep_ours:
+                    continue
+            taken[name] = new
+    return Merged(replace(ours, **taken), tuple(conflicts))
+
+
+def _merge_payments(own: Sequence[Payment], old: Sequence[Payment], new: Sequence[Payment]) -> tuple[Payment, ...]:
+    """By key: what they added comes, what they took away goes, what they changed changes; payments of ours alone stay."""
+    before, after = {p.key: p for p in old}, {p.key: p for p in new}
+    kept = [p for p in own if p.key in after or p.key not in before]
+    merged = [_merge_fields(p, before.get(p.key, p), after[p.key]) if p.key in after else p for p in kept]
+    known = {p.key for p in own}
+    return (*merged, *(p for p in new if p.key not in known and p.key not in before))
+
+
+def _merge_pairs(
+    own: Sequence[tuple[str, str]], old: Sequence[tuple[str, str]], new: Sequence[tuple[str, str]]
+) -> tuple[tuple[str, str], ...]:
+    """Names that they still say keep their place, names that they no longer say go; names of ours alone stay."""
+    before, after = dict(old), dict(new)
+    kept = [
+        (name, after[name] if name in after and after[name] != before.get(name) else value)
+        for name, value in own
+        if name in after or name not in before
+    ]
+    known = {name for name, _value in own}
+    return (*kept, *((name, value) for name, value in new if name not in known and name not in before))
+
+
+def _merge_fields(own: Any, old: Any, new: Any) -> Any:
+    changed = {n: getattr(new, n) for n in new.__dataclass_fields__ if getattr(new, n) != getattr(old, n)}
+    return replace(own, **changed)

@@ -5,6 +5,9 @@
 ``if_new``    taken when the card is made, kept afterwards
 ``if_empty``  taken while ours is empty
 ``append``    lists only: theirs that we lack are added behind ours
+
+Orders of those who tell them whole have none of these: what either side changed is taken, and where both changed a field
+``theirs`` or ``ours`` says who wins (core/orders.py: merge).
 """
 
 from __future__ import annotations

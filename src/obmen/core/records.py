@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -48,6 +49,16 @@ class Subject(StrEnum):
     AGREEMENT = "agreement"
     CURRENCY = "currency"
     MANUFACTURER = "manufacturer"
+    ORDER_KIND = "order_kind"
+    ORDER_OPERATION = "order_operation"
+    ORDER_METHOD = "order_method"
+    DEPARTMENT = "department"
+    BANK_ACCOUNT = "bank_account"
+    CASH_DESK = "cash_desk"
+    TERMINAL = "terminal"
+    TAXATION = "taxation"
+    CARRIER = "carrier"
+    SITE = "site"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +163,8 @@ class Offer:
     prices: tuple[Price, ...] | None = None  # None = not said
     stock: tuple[Stock, ...] | None = None  # None = not said
     extra: str = ""
+    card: Product | None = None  # where their goods are flat: what a product is made of if they have to be made; never kept
+    known_as: str = ""  # of such a one: our id of it, where they say it back (contract.Listings); never kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +212,7 @@ class OrderLine:
     ratio: Decimal = Decimal(1)
     options: tuple[tuple[str, str], ...] = ()  # (option, variant) chosen by the buyer
     requisites: tuple[tuple[str, str], ...] = ()
+    key: str = ""  # their id of the line: two lines may have the same goods
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +243,7 @@ class Payment:
     currency: str = ""
     order: str = ""
     requisites: tuple[tuple[str, str], ...] = ()
+    known_as: str = ""  # our key of it, where they say it back; never kept in the books
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +286,7 @@ class Order:
     deleted: bool = False
     requisites: tuple[tuple[str, str], ...] = ()
     extra: str = ""
+    known_as: str = ""  # our key of it, where they say it back: an order that we made there; never kept in the books
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,11 +327,68 @@ class OrderNews:
     requisites: tuple[tuple[str, str], ...] = ()
 
 
-Record = Reference | Group | Property | Product | Offer | Counterparty | Order | OrderNews | Payment | Shipment
+@dataclass(frozen=True, slots=True)
+class Good:
+    """An offer together with its product's card: what a channel is told. ``offer`` carries the chosen prices and stock.
+
+    Keys are those of the books. ``version`` rises with every change of the offer or its product. Where one good stands for a whole
+    product, ``offer`` is its offer without characteristic (with nothing but keys when there is none), ``variants`` are the others.
+    ``pictures``, where they are asked for, are those that are kept of what the cards list: (path, digest of its content).
+
+    ``reserved``, where it is asked for (``Choice.reserved``), is how many pieces of all that the good stands for were sold by orders
+    and are still counted in the stock (docs/decisions/0011): what may be sold is the stock less that, and never less than nothing.
+    In the unit of the stock; it may be more than the stock. ``reserved_of`` says it by the key of each offer where there are
+    several. When it changes, ``version`` does.
+    """
+
+    record_id: int  # of the offer, or of the product that it stands for
+    product: Product
+    offer: Offer
+    version: int = 0
+    variants: tuple[Offer, ...] = ()
+    pictures: tuple[tuple[str, str], ...] = ()
+    reserved: Decimal = Decimal(0)
+    reserved_of: tuple[tuple[str, Decimal], ...] = ()
+    stock_known: bool = True  # False, where ``reserved`` is asked for: the books hold no stock of the offer in any warehouse
+
+    @property
+    def key(self) -> str:
+        return self.offer.key
+
+
+def is_service(product: Product) -> bool:
+    """Whether it is a service, which lies in no warehouse: by its kind, else by the requisite in which 1C says it."""
+    kind = product.kind or dict(product.requisites or ()).get("ТипНоменклатуры") or ""
+    return kind.strip().lower() in ("услуга", "послуга")
+
+
+def less_reserved(levels: Mapping[str, Decimal], reserved: Decimal) -> dict[str, Decimal]:
+    """What may be sold of quantities by warehouse of which ``reserved`` pieces are sold already: {warehouse: quantity}, in the same
+    order. They are taken from where most are, warehouse after warehouse, since nobody knows yet from which they will go; none of them
+    falls below zero by it.
+    """
+    left, free = reserved, dict(levels)
+    for warehouse in sorted(free, key=lambda name: (-free[name], name)):
+        if left <= 0 or free[warehouse] <= 0:
+            break
+        taken = min(left, free[warehouse])
+        free[warehouse], left = free[warehouse] - taken, left - taken
+    return free
+
+
+Record = Reference | Group | Property | Product | Offer | Good | Counterparty | Order | OrderNews | Payment | Shipment
+
+
+AS_IT_IS = frozenset({str, int, bool, type(None), float})
 
 
 def plain(value: Any) -> Any:
     """JSON-safe form: dataclasses to objects, decimals and times to strings. ``None`` stays ``None``."""
+    kind = type(value)
+    if kind in AS_IT_IS:  # most of what a record holds; asked first, this takes a third of the time
+        return value
+    if kind is dict:
+        return {k if type(k) is str else str(k): plain(v) for k, v in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, list | tuple):

@@ -85,7 +85,7 @@ def next_run(
         moment = _next_interval(schedule.every, after, zone)
     else:
         moment = min(_next_cron(line, after, zone) for line in schedule.cron)
-    return _end_of_quiet(moment, zone, quiet_from, quiet_to)
+    return end_of_quiet(moment, zone, quiet_from, quiet_to)
 
 
 def _next_interval(every: timedelta, after: datetime, zone: ZoneInfo) -> datetime:
@@ -103,7 +103,8 @@ def _next_cron(line: str, after: datetime, zone: ZoneInfo) -> datetime:
         raise BadSchedule(_("“{said}” never comes true"), said=line) from None
 
 
-def _end_of_quiet(moment: datetime, zone: ZoneInfo, quiet_from: time | None, quiet_to: time | None) -> datetime:
+def end_of_quiet(moment: datetime, zone: ZoneInfo, quiet_from: time | None, quiet_to: time | None) -> datetime:
+    """The moment itself, or the end of the quiet hours that it falls into; see ``next_run``."""
     if quiet_from is None or quiet_to is None or quiet_from == quiet_to:
         return moment
     local = moment.astimezone(zone)

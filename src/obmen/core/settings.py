@@ -16,17 +16,31 @@ from obmen.core.words import gettext_noop as _
 
 
 @dataclass(frozen=True, slots=True)
+class Shape:
+    """What the object of a json setting holds: one list of rows and single texts. A form shows them beside the JSON itself."""
+
+    rows: str  # key of the list
+    columns: tuple[tuple[str, str, str], ...]  # (key, label, subject whose values are offered or "")
+    texts: tuple[tuple[str, str], ...] = ()  # (key, label)
+
+
+@dataclass(frozen=True, slots=True)
 class About:
     """What a form needs to know of one setting."""
 
     label: str
     help: str = ""
     tab: str = "main"
-    kind: str = "text"  # text | long | bool | int | decimal | choice | choices | list | json | secret | mapping
+    kind: str = "text"  # text | long | bool | int | decimal | choice | choices | list | json | secret | mapping | reference
     choices: tuple[tuple[str, str], ...] = ()  # (value, label)
     minimum: int | None = None
     maximum: int | None = None
+    subject: str = ""  # of a reference: whose values are offered; the value is a key of the books
+    shape: Shape | None = None  # of a json: what it holds
+    when: str = ""  # a setting that has to be on for this one to be of use
+    identifies: bool = False  # says whom we talk to: after a change the check has to pass again (secrets always do)
     reparse: bool = False  # a change makes every received record be looked at again
+    where: tuple[str, ...] = ()  # menus of the other system, one after another, by which a person finds what to enter
 
 
 def setting(default: Any, label: str, help: str = "", **about: Any) -> Any:
