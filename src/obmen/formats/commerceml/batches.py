@@ -9,7 +9,7 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import xxhash
 from lxml import etree
@@ -28,14 +28,12 @@ SIZE = (
 CHARACTERISTIC = "ИдХарактеристики"
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One record as it stands in the file. ``place`` is an offset (fast way) or a line (streaming): see ``Place``."""
+class Piece(NamedTuple):
+    """One record as it stands in the file. ``place`` is an offset (fast way) or a line (streaming)."""
 
-    id: str  # a quick guess from the raw bytes; the parsed record's own key decides
+    place: int
     xml: bytes
     digest: bytes
-    place: int
     parent: str = ""
 
 
@@ -45,6 +43,7 @@ class Batch:
     section: Section
     pieces: Sequence[Piece]
     unchanged: int = 0
+    first: bool = False  # nothing of this kind was ever seen
     positions: Sequence[int] = ()
     done: int = 0
     total: int = 0
@@ -96,12 +95,12 @@ class FileBatches:
         unchanged = 0
         for run in cut.cut(plan, known, self.seed, note):
             unchanged += run.unchanged
-            waiting += [Piece(_guess(xml, plan.encoding), xml, digest, at) for at, xml, digest in run.fresh]
+            waiting += [Piece(*fresh) for fresh in run.fresh]
             while len(waiting) >= SIZE or (unchanged >= SIZE * 20 and not waiting):
-                yield Batch(kind, section, waiting[:SIZE], unchanged, tuple(positions), run.done, plan.size)
+                yield Batch(kind, section, waiting[:SIZE], unchanged, not known, tuple(positions), run.done, plan.size)
                 waiting, unchanged = waiting[SIZE:], 0
                 positions.clear()
-        yield Batch(kind, section, waiting, unchanged, tuple(positions), plan.size, plan.size)
+        yield Batch(kind, section, waiting, unchanged, not known, tuple(positions), plan.size, plan.size)
 
     def _kind_of(self, plan: cut.Plan, section: Section) -> Kind:
         """Goods are goods; what the Предложения of this file are goes by the first of them."""
@@ -156,7 +155,7 @@ class FileBatches:
                     yield from flush()
                     kind, section = event.kind, event.section
                 digest = xxhash.xxh3_128_digest(event.xml + b"\0" + event.parent.encode(), self.seed)
-                waiting.append(Piece(_guess(event.xml, "utf-8"), event.xml, digest, event.line, event.parent))
+                waiting.append(Piece(event.line, event.xml, digest, event.parent))
             else:
                 yield from flush()
                 yield event
@@ -170,8 +169,9 @@ _IDS = {e: ("<Ид>".encode(e), "</Ид>".encode(e)) for e in ("utf-8", "windows
 _CHARS = {e: (f"<{CHARACTERISTIC}>".encode(e), f"</{CHARACTERISTIC}>".encode(e)) for e in ("utf-8", "windows-1251")}
 
 
-def _guess(xml: bytes, encoding: str) -> str:
-    """The text of the first Ид, joined with ИдХарактеристики where the record has one apart."""
+def guess(xml: bytes, encoding: str) -> str:
+    """The text of the first Ид, joined with ИдХарактеристики where the record has one apart: a quick look at the raw bytes, the
+    parsed record's own key decides."""
     start, end = _IDS[encoding]
     at = xml.find(start)
     if at < 0:

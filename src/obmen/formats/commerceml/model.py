@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from obmen.core.records import Address, Counterparty, Kind, Reference
+from obmen.formats.commerceml import values
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -212,11 +213,8 @@ class Document:
         return requisite(self.requisites, name)
 
     def moment(self, zone: dt.tzinfo) -> dt.datetime | None:
-        """Дата + Время of a sender in ``zone`` as aware UTC; None without a date."""
-        if self.date is None:
-            return None
-        clock = self.time or dt.time()
-        return dt.datetime.combine(self.date, clock, clock.tzinfo or zone).astimezone(dt.UTC)
+        """Дата + Время of a sender in ``zone`` as aware UTC; None without a date, and for one outside of the calendar."""
+        return values.utc(dt.datetime.combine(self.date, self.time or dt.time()), zone) if self.date else None
 
 
 @dataclass(frozen=True, slots=True)

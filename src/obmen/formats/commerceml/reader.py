@@ -102,6 +102,9 @@ _CML1 = frozenset(("Идентификатор", "ИдентификаторВК
 
 _SPACE = re.compile(r"[ \t\r\n\ufeff]*")
 _START = re.compile(r"<([^\W\d][\w.:-]*)[\s/>]")
+_BARE_DOCTYPE = re.compile(
+    r"""<!DOCTYPE\s+[^\s<>\[\]"']+(?:\s+(?:SYSTEM|PUBLIC\s+(?:"[^"]*"|'[^']*'))\s+(?:"[^"]*"|'[^']*'))?\s*>""", re.IGNORECASE
+)
 _HALF_START = re.compile(r"<[^\W\d][\w.:-]*$")
 
 Element = Any
@@ -138,10 +141,13 @@ def opened(file: Path | str | BinaryIO) -> Iterator[BinaryIO]:
 
 
 class Input:
-    """A document's bytes as UTF-8 behind its prolog, with the root's name and encoding known and a DOCTYPE refused."""
+    """A document's bytes as UTF-8 behind its prolog, with the root's name and encoding known and a DOCTYPE refused.
 
-    def __init__(self, stream: BinaryIO, name: str) -> None:
-        self.stream, self.name = stream, name
+    ``doctype=True`` passes over one that only names a file of definitions (it is not loaded) and declares nothing itself.
+    """
+
+    def __init__(self, stream: BinaryIO, name: str, expected: str = EXPECTED_ROOT, doctype: bool = False) -> None:
+        self.stream, self.name, self.expected, self.doctype = stream, name, expected, doctype
         head = stream.read(BLOCK)
         self.line = 1
         self.encoding, skip = self._encoding(head)
@@ -194,21 +200,26 @@ class Input:
             if tag:
                 self.tag = tag.group(1)
                 break
-            if start == "<!DOCTYPE":
-                raise self.bad(NO_DOCTYPE, element="DOCTYPE", expected=EXPECTED_ROOT)
+            if start == "<!DOCTYPE" and self.doctype:
+                bare = _BARE_DOCTYPE.match(text, at)
+                if bare:
+                    at = bare.end()
+                    continue
+            if start == "<!DOCTYPE" and (not self.doctype or re.search(r"[\[>]", text[at:])):
+                raise self.bad(NO_DOCTYPE, element="DOCTYPE", expected=self.expected)
             if closing:
                 end = text.find(closing, at)
                 if end >= 0:
                     at = end + len(closing)
                     continue
             elif not any(mark.startswith(start) for mark in ("<!--", "<!DOCTYPE", "<?")) and not _HALF_START.match(text, at):
-                raise self.bad(NO_XML, found=_shown(text[at : at + 40]), expected=EXPECTED_ROOT)
+                raise self.bad(NO_XML, found=_shown(text[at : at + 40]), expected=self.expected)
             block = self.stream.read(BLOCK)
             if not block:
                 empty = not text.strip()
-                raise self.bad(EMPTY if empty else TRUNCATED, element=_("the prolog"), expected=EXPECTED_ROOT)
+                raise self.bad(EMPTY if empty else TRUNCATED, element=_("the prolog"), expected=self.expected)
             if len(text) > LONGEST_PROLOG:
-                raise self.bad(TOO_LONG, element=_("the prolog"), limit=LONGEST_PROLOG >> 20, expected=EXPECTED_ROOT)
+                raise self.bad(TOO_LONG, element=_("the prolog"), limit=LONGEST_PROLOG >> 20, expected=self.expected)
             text += self._decode(block)
         return "\n" * text.count("\n", 0, at) + text[at:]
 

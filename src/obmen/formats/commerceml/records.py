@@ -9,10 +9,11 @@ from __future__ import annotations
 import datetime as dt
 import gc
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from lxml import etree
@@ -45,6 +46,7 @@ from obmen.formats.commerceml.model import (
     Unit,
     Warehouse,
 )
+from obmen.formats.commerceml.shapes import Node, Odd, Shapes
 
 BATCH = 1 << 16  # bytes of one libxml2 call; measured flat between 32 KB and 256 KB
 NOT_A_NUMBER = _("{record} {key}: {element} says “{found}” where {expected} was expected; correct it in the sending system")
@@ -68,18 +70,32 @@ def parse(
     that is not said, ORDER gives model.Document; the other kinds give the core record of that name.
     BadRecord facts: record, key, element, found, expected.
     """
-    convert = CONVERTERS[kind]
-    out: list[Record | Document | BadRecord] = []
+    out: list[Any] = [None] * len(raws)
     with _collector_paused():
-        for at, element in enumerate(_elements(raws, encoding)):
-            if isinstance(element, BadRecord):
-                out.append(element)
-            else:
-                try:
-                    out.append(convert(element, parents[at] if parents else ""))
-                except BadRecord as error:
-                    out.append(error)
+        if kind in GOODS:
+            shapes = _shapes(kind)
+            out = [shapes.read(raw, encoding, partial(_converted, kind)) for raw in raws]
+        left = [at for at, record in enumerate(out) if record is None]
+        for at, element in zip(left, _elements([raws[at] for at in left], encoding), strict=True):
+            out[at] = element if isinstance(element, BadRecord) else _converted(kind, element, parents[at] if parents else "")
     return out
+
+
+def _converted(kind: Kind, element: Element, parent: str) -> Record | Document | BadRecord:
+    try:
+        return CONVERTERS[kind](element, parent)  # type: ignore[no-any-return]
+    except BadRecord as error:
+        return error
+
+
+GOODS = frozenset({Kind.PRODUCT, Kind.VARIANT, Kind.OFFER, Kind.PRICES, Kind.STOCK})
+_of_this_thread = threading.local()  # shapes hold trees that are written again for each record
+
+
+def _shapes(kind: Kind) -> Shapes:
+    if not hasattr(_of_this_thread, "shapes"):
+        _of_this_thread.shapes = {kind: Shapes() for kind in GOODS}
+    return _of_this_thread.shapes[kind]  # type: ignore[no-any-return]
 
 
 @contextmanager
@@ -205,6 +221,8 @@ def local(tag: str) -> str:
 
 
 def _xml(el: Element) -> str:
+    if isinstance(el, Node):
+        raise Odd  # only libxml2 knows how it was spelled
     text: str = etree.tostring(el, encoding="unicode", with_tail=False)
     return text
 
@@ -870,8 +888,10 @@ def counterparty(el: Element, _parent: str = "") -> Counterparty:
             text.setdefault(_PARTY_TEXTS[tag], _text(child))
         elif tag in ("Адрес", "ЮридическийАдрес", "АдресРегистрации"):
             addresses[tag] = _address(child)
+            for inside in child.iterchildren("Контакты"):  # CS-Cart before 4.3
+                contacts += _party_contacts(inside)
         elif tag == "Контакты":
-            contacts += [(_child(row, "Тип", "ТипКонтакта"), _child(row, "Значение")) for row in child]
+            contacts += _party_contacts(child)
             extra += "".join(_xml(row) for row in child if _child(row, "Комментарий"))
         elif tag in _PARTY_CONTACTS and not len(child):
             contacts.append((_PARTY_CONTACTS[tag], _text(child)))
@@ -921,6 +941,10 @@ _PARTY_TEXTS = {
 _PARTY_CONTACTS = {"Телефон": "Телефон", "Email": "Почта", "ЭлектроннаяПочта": "Почта", "Факс": "Факс"}
 
 
+def _party_contacts(el: Element) -> list[tuple[str, str]]:
+    return [(_child(row, "Тип", "ТипКонтакта"), _child(row, "Значение")) for row in el]
+
+
 def _is(type: str, *words: str) -> bool:
     said = type.casefold()
     return any(word in said for word in words)
@@ -961,15 +985,17 @@ def _document(el: Element, parent: str) -> Document:
             moment = _moment(child.text, "Документ", identity, tag)
             if moment:
                 said["date"] = moment.date()
-                if moment.timetz() != dt.time():
-                    said.setdefault("time", moment.timetz())
+                if "time" in said:
+                    said["time"] = _in_zone(said["time"], moment.tzinfo)
+                elif moment.timetz() != dt.time():
+                    said["time"] = moment.timetz()
         elif tag == "Время":
             try:
                 clock = values.time(child.text)
             except ValueError:
                 raise _bad("Документ", identity, tag, child.text or "", _("a time")) from None
             if clock:
-                said["time"] = clock
+                said["time"] = _in_zone(clock, said["time"].tzinfo if "time" in said else None)
         elif tag == "Дата1С":
             said["date_1c"] = _moment(child.text, "Документ", identity, tag)
         elif tag == "СрокПлатежа":
@@ -981,6 +1007,8 @@ def _document(el: Element, parent: str) -> Document:
             said["total"] = number(child)
         elif tag == "Контрагенты":
             said["counterparties"] = tuple([counterparty(row) for row in child])
+        elif tag == "Контрагент":  # without the list around it, in an old export of 1C:UT
+            said["counterparties"] = (*said.get("counterparties", ()), counterparty(child))
         elif tag == "Товары":
             said["lines"] = tuple([_line(row, identity) for row in child])
         elif tag == "Налоги":
@@ -1006,6 +1034,11 @@ def _document(el: Element, parent: str) -> Document:
     if not identity:
         raise _missing("Документ", "Ид", _("the id or the number of the document"))
     return Document(requisites=requisites, deleted=_deleted(el, mark, "Документ", identity), extra=extra, **said)
+
+
+def _in_zone(clock: dt.time, zone: dt.tzinfo | None) -> dt.time:
+    """МойСклад says the offset with the date and the time without one."""
+    return clock if clock.tzinfo or zone is None else clock.replace(tzinfo=zone)
 
 
 _DOCUMENT_TEXTS = {

@@ -8,7 +8,6 @@ common module ОбменССайтом.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -18,8 +17,8 @@ from typing import Any, BinaryIO
 from obmen.core.contract import BadDocument
 from obmen.core.words import gettext_noop as _
 from obmen.formats.commerceml import reader, records, values
-
-ERROR, WARNING = "error", "warning"
+from obmen.formats.findings import ERROR, WARNING, Finding, unreadable
+from obmen.formats.findings import Ids as _Ids
 
 NOT_A_VALUE = _("“{found}” is not {expected}")
 NO_CHILD = _("{child} is missing; expected {expected}")
@@ -35,21 +34,6 @@ LONG_NUMBER = _("“{found}” is {length} characters long; 1C:UT looks for 11 a
 UNPADDED = _("“{found}”: 1C reads this as no date at all; expected {expected}")
 NO_QUANTITY = _("the line has no quantity; 1C leaves it out")
 UNEVEN = _("{child} is on some lines of the document only; 1C:UT carries it over to the lines without it")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """``text`` is an English sentence for translation with ``facts`` to fill in; ``element`` is the path below the root."""
-
-    file: str
-    line: int
-    element: str
-    text: str
-    facts: Mapping[str, object] = field(default_factory=dict)
-    level: str = ERROR
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.element}: {self.text.format(**self.facts)}"
 
 
 # --- shapes ----------------------------------------------------------------------------------------------------------------
@@ -317,40 +301,6 @@ MOST_REFERENCES = 100_000
 NO_PRICE_KIND = "00000000-0000-0000-0000-000000000000"  # 1C's empty reference
 
 
-class _Ids:
-    """A set of texts in 8 bytes each; a plain set of a million ids would take a hundred megabytes."""
-
-    def __init__(self) -> None:
-        self.table = array("Q", bytes(8 * 1024))
-        self.count = 0
-
-    @property
-    def full(self) -> bool:
-        return self.count >= MOST_IDS
-
-    def add(self, text: str) -> bool:
-        """False when it was there already."""
-        if self.count * 3 > len(self.table) * 2:
-            old, self.table = self.table, array("Q", bytes(8 * 2 * len(self.table)))
-            for key in old:
-                if key:
-                    self.table[self._place(key)] = key
-        key = hash(text) & 0xFFFF_FFFF_FFFF_FFFF or 1
-        place = self._place(key)
-        if self.table[place] == key:
-            return False
-        self.table[place] = key
-        self.count += 1
-        return True
-
-    def _place(self, key: int) -> int:
-        size = len(self.table)
-        place = key % size
-        while self.table[place] and self.table[place] != key:
-            place = (place + 1) % size
-        return place
-
-
 @dataclass(slots=True)
 class _Frame:
     name: str
@@ -373,10 +323,7 @@ def validate(file: Path | BinaryIO, name: str = "") -> Iterator[Finding]:
             reader.check_root(source)
             yield from checker.run(source)
         except BadDocument as error:
-            facts = dict(error.facts)
-            line, element = int(str(facts.get("line") or 1)), str(facts.get("element") or "")
-            text = error.text.removeprefix("{file}:{line}: ")
-            yield Finding(checker.file, line, element or reader.ROOT, text, facts)
+            yield unreadable(error, checker.file, reader.ROOT)
             return
     yield from checker.dangling()
 
@@ -533,7 +480,7 @@ class _Checker:
         if dictionary and len(known := self.declared.setdefault(dictionary, set())) < MOST_REFERENCES:
             known.add(key)
         ids = self.ids.setdefault((frame.shape, self.sections), _Ids())
-        if ids.full:
+        if ids.count >= MOST_IDS:
             if path not in self.told:
                 self.told.add(path)
                 yield self._finding(frame.lines["Ид"], path, TOO_MANY, WARNING, limit=MOST_IDS)

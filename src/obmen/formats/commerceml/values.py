@@ -147,10 +147,14 @@ def _time_of(part: dict[str, str | None]) -> dt.time:
 
 
 def utc(value: dt.datetime | None, zone: dt.tzinfo) -> dt.datetime | None:
-    """Aware UTC; a naive value is the local time of ``zone`` (1C writes local times without an offset)."""
+    """Aware UTC; a naive value is the local time of ``zone`` (1C writes local times without an offset). None as well for what lies
+    outside of the calendar then: the last evening of the year 9999 west of Greenwich."""
     if value is None:
         return None
-    return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(dt.UTC)
+    try:
+        return (value if value.tzinfo else value.replace(tzinfo=zone)).astimezone(dt.UTC)
+    except OverflowError:
+        return None
 
 
 _CURRENCIES = {

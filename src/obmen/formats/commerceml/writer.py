@@ -39,7 +39,7 @@ NAME_LENGTH = 250  # 1C:UT 11 cuts names of goods there; the schema allows 255
 DEEP = 100  # levels of groups, two elements each: libxml2 of most shops stops at 256; deeper ones are written flat
 
 # Characters that XML 1.0 cannot hold in any spelling are dropped; 1C:UNF strips them on reading, 1C:UT fails on them.
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _SPECIAL = re.compile("[&<>\r\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _SPECIAL_IN_ATTRIBUTE = re.compile('[&<>"\t\n\r\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]')
 
@@ -96,7 +96,7 @@ def text(value: str) -> str:
     """``value`` as the text of an element: escaped, without characters that XML 1.0 forbids; CR stays itself."""
     if not _SPECIAL.search(value):
         return value
-    value = _FORBIDDEN.sub("", value)
+    value = FORBIDDEN.sub("", value)
     return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\r", "&#13;")
 
 
@@ -190,14 +190,15 @@ _END = "</КоммерческаяИнформация>\n"
 def catalogue(
     dialect: Dialect,
     head: Catalogue,
-    products: Iterable[Product],
+    products: Iterable[Product | str],
     *,
     created: datetime,
     only_changes: bool,
     parts: Parts | None = None,
 ) -> Iterator[bytes]:
     """``import.xml``: the classifier when ``parts`` are given, then Каталог. 1C:UT puts the classifier into the first portion
-    only, and says ``only_changes=False`` only there. Without products there is no Каталог (the schema wants one at least)."""
+    only, and says ``only_changes=False`` only there. Without products there is no Каталог (the schema wants one at least). A text
+    among ``products`` is what ``product`` has made of one already."""
 
     def pieces() -> Iterator[str]:
         yield _root(dialect, created)
@@ -205,7 +206,7 @@ def catalogue(
             yield from _classifier(dialect, head, parts, only_changes if dialect.split else None)
         yield from _section(
             f'<Каталог СодержитТолькоИзменения="{_bool(only_changes)}">\n{_catalogue_head(dialect, head)}<Товары>\n',
-            (product(dialect, p) for p in products),
+            (p if isinstance(p, str) else product(dialect, p) for p in products),
             "</Товары>\n</Каталог>\n",
         )
         yield _END
@@ -216,7 +217,7 @@ def catalogue(
 def offers(
     dialect: Dialect,
     head: Catalogue,
-    records: Iterable[Offer],
+    records: Iterable[Offer | str],
     *,
     created: datetime,
     only_changes: bool,
@@ -225,7 +226,8 @@ def offers(
     what: str = "all",
 ) -> Iterator[bytes]:
     """``offers.xml``: ПакетПредложений. ``what`` is all | offers | prices | rests: Bitrix's module writes prices and rests as
-    files of their own, where an offer is nothing but its Ид and its Цены or Остатки; a record that says neither is left out."""
+    files of their own, where an offer is nothing but its Ид and its Цены or Остатки; a record that says neither is left out. A text is what ``offer``
+    has made of one already."""
     spell = {"all": offer, "offers": _offer_card, "prices": _offer_prices, "rests": _offer_rests}[what]
 
     def pieces() -> Iterator[str]:
@@ -235,7 +237,7 @@ def offers(
             + _package_head(dialect, head, full=what == "all")
             + (_references(dialect, price_kinds, warehouses) if dialect.references == "package" and what == "all" else "")
             + "<Предложения>\n",
-            (spell(dialect, o) for o in records),
+            (o if isinstance(o, str) else spell(dialect, o) for o in records),
             "</Предложения>\n</ПакетПредложений>\n",
         )
         yield _END
@@ -834,7 +836,7 @@ def check_order(document: Document, dialect: Dialect) -> list[BadRecord]:
     if document.date is None or not 1980 <= document.date.year <= 2100:
         bad(_("Order {number}: the date {date} is missing or impossible: set the order's date"), date=str(document.date or "—"))
     for name, value in (("Ид", document.id), ("Номер", document.number), *(("Товар/Ид", ln.key) for ln in document.lines or ())):
-        if _FORBIDDEN.search(value):
+        if FORBIDDEN.search(value):
             bad(_("Order {number}: {element} holds a character that XML cannot carry: correct it"), element=name)
     if not document.counterparties or not name_of(document.counterparties[0]):
         bad(_("Order {number}: the customer has no name, and 1C stops loading there: fill in the name"))
@@ -881,7 +883,10 @@ def orders(
                 if faults:
                     refused(d, faults)
                     continue
-            yield _contained(dialect, document(dialect, d, answer=True))
+            body = document(dialect, d, answer=True)
+            if dialect.container:  # payments and shipments are documents of their own beside the order, with its id as Основание
+                body += "".join(document(dialect, s, answer=True) for s in d.subordinate)
+            yield _contained(dialect, body)
         yield _END
 
     return encode(pieces(), dialect.answer_encoding)
