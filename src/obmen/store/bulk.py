@@ -6,25 +6,23 @@ Used inside the transaction of the caller.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from django.db import connection as db
 from django.db.backends.utils import CursorWrapper
 
+from obmen.core.rows import to_json as to_json
+
 Row = tuple[Any, ...]
-_json = msgspec.json.Encoder(decimal_format="string").encode
-
-
-def to_json(value: Any) -> str:
-    return _json(value).decode()
+VARIABLES = 999  # of a statement: what every build of SQLite takes
+NARROW = 16  # columns
 
 
 def from_json(value: Any) -> Any:
     """A JSON column of a raw query: text on SQLite, on PostgreSQL too unless the driver has loaded it already."""
-    return json.loads(value) if isinstance(value, str) else value
+    return msgspec.json.decode(value) if isinstance(value, str) else value
 
 
 def select_in(cursor: CursorWrapper, sql: str, values: Sequence[Any], *before: Any) -> list[Row]:
@@ -59,14 +57,34 @@ def insert(cursor: CursorWrapper, table: str, columns: Sequence[str], rows: Sequ
     names = ", ".join(f'"{c}"' for c in columns)
     tail = f" ON CONFLICT {conflict}" if conflict else ""
     if db.vendor == "sqlite":
-        marks = ", ".join(["%s"] * len(columns))
-        cursor.executemany(f'INSERT INTO "{table}" ({names}) VALUES ({marks}){tail}', rows)
+        marks = "({})".format(", ".join(["%s"] * len(columns)))
+        # Several narrow rows in a statement: a third less time than one by one (measured); wide rows lose by it.
+        many = VARIABLES // len(columns) if len(columns) <= NARROW else 1
+        whole = len(rows) // many * many if many > 1 else 0
+        if whole:
+            several = ([value for row in rows[i : i + many] for value in row] for i in range(0, whole, many))
+            cursor.executemany(f'INSERT INTO "{table}" ({names}) VALUES {", ".join([marks] * many)}{tail}', several)
+        if whole < len(rows):
+            cursor.executemany(f'INSERT INTO "{table}" ({names}) VALUES {marks}{tail}', rows[whole:])
     elif not conflict:
         _copy(cursor, f'"{table}" ({names})', rows)
     else:
         with_stage = _stage(cursor, table, columns)
         _copy(cursor, f"{with_stage} ({names})", rows)
         cursor.execute(f'INSERT INTO "{table}" ({names}) SELECT {names} FROM {with_stage}{tail}')
+
+
+def insert_for_each(cursor: CursorWrapper, table: str, column: str, values: Sequence[int], same: Mapping[str, Any]) -> None:
+    """One row for each of ``values`` in ``column``; the other columns are the ``same`` in all of them."""
+    if not values:
+        return
+    names = ", ".join(f'"{c}"' for c in [*same, column])
+    marks = "%s, " * len(same)
+    sql = f'INSERT INTO "{table}" ({names}) SELECT {marks}'
+    if db.vendor == "sqlite":
+        cursor.execute(f"{sql} value FROM json_each(%s)", [*same.values(), to_json(list(values))])
+    else:
+        cursor.execute(f"{sql} unnest(%s::bigint[])", [*same.values(), list(values)])
 
 
 def update(cursor: CursorWrapper, table: str, keys: Sequence[str], columns: Sequence[str], rows: Sequence[Row]) -> None:

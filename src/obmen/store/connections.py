@@ -13,9 +13,11 @@ import re
 import secrets
 import string
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import fields
-from datetime import time
+from datetime import datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -24,18 +26,23 @@ from django.conf import settings as hub
 from django.contrib.auth.models import Group as Role
 from django.contrib.auth.models import Permission, User
 from django.db import transaction
+from django.utils import timezone
 
 from obmen import registry
 from obmen.core import schedule as schedules
-from obmen.core.contract import Connector, ExchangeError, NeedsOwner
+from obmen.core.contract import Connector, ExchangeError, Hub, NeedsOwner, Table
 from obmen.core.records import Kind, plain
 from obmen.core.settings import describe, load
 from obmen.core.words import gettext_noop as _
-from obmen.store import outbox
-from obmen.store.models import Connection, JournalEntry, Link, MatchRule, StreamSetting, Sweep, SweepSeen
+from obmen.store import defaults, mappings, outbox
+from obmen.store.journal import note
+from obmen.store.models import Connection, Link, MatchRule, Run, StreamSetting, Sweep, SweepSeen
+from obmen.store.models import Mapping as MappingRow
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
+
+    from obmen.store.hub import DjangoHub
 
 MASK = "•••"
 INTEGRATIONS = "Integrations"
@@ -49,6 +56,10 @@ FORMAT = "obmen-connection/1"
 
 class NameTaken(ExchangeError):
     """There is a connection of that name."""
+
+
+class Running(ExchangeError):
+    """A run of the connection is going on, which would write over what is asked for."""
 
 
 # --- settings --------------------------------------------------------------------------------------------------------------
@@ -74,9 +85,45 @@ def settings_of(connection: Connection) -> Any:
     return load(connector.settings, values | connection.settings | connection.secrets)
 
 
-def connector_of(connection: Connection) -> Connector:
-    """The connector, ready to work with this connection's settings. Raises NeedsOwner."""
-    return registry.connector(connection.connector)(settings_of(connection))
+def connector_of(connection: Connection, hub: Hub | None = None) -> Connector:
+    """The connector, ready to work with this connection's settings; ``hub`` where it is to call out. Raises NeedsOwner."""
+    return registry.connector(connection.connector)(settings_of(connection), hub)
+
+
+def hub_of(connection: Connection) -> DjangoHub:
+    """The hub as one action of a page or a command sees it."""
+    from obmen.store.hub import DjangoHub
+
+    return DjangoHub(connection)
+
+
+def check(connection: Connection) -> str:
+    """As whom we are connected; the passed check is noted, a failed one takes it back. Raises NeedsOwner, TryLater."""
+    hub = hub_of(connection)
+    connector = connector_of(connection, hub)
+    try:
+        said = connector.check()
+    except NeedsOwner:
+        Connection.objects.filter(pk=connection.pk).update(checked=None, check_text="")
+        raise
+    finally:
+        connector.close()
+        hub.flush()
+    Connection.objects.filter(pk=connection.pk).update(checked=timezone.now(), check_text=said)
+    return said
+
+
+def new_hook(connection: Connection, who: str = "") -> str:
+    """A new secret for the wake-up address; the old address ends at once."""
+    connection.hook = secrets.token_urlsafe(24)
+    connection.save(update_fields=["hook"])
+    note(connection, "connection.hook", who)
+    return connection.hook
+
+
+def hook_path(connection: Connection) -> str:
+    """What stands behind the host in the wake-up address; "" when there is none."""
+    return f"/hooks/{connection.slug}/{connection.hook}/" if connection.hook else ""
 
 
 def door_path(connection: Connection) -> str:
@@ -124,7 +171,9 @@ def update(connection: Connection, values: Mapping[str, Any], who: str = "") -> 
         if before.get(name) != after.get(name)
     }
     if changes:
-        connection.save(update_fields=["settings", "secrets"])
+        if hidden & changes.keys() or any(describe(connector.settings)[name].identifies for name in changes):
+            connection.checked, connection.check_text = None, ""
+        connection.save(update_fields=["settings", "secrets", "checked", "check_text"])
         note(connection, "connection.changed", who, changes=changes)
     return changes
 
@@ -132,17 +181,6 @@ def update(connection: Connection, values: Mapping[str, Any], who: str = "") -> 
 def _masked(name: str, values: Mapping[str, Any], hidden: set[str]) -> Any:
     value = values.get(name)
     return MASK if value and name in hidden else value
-
-
-def note(connection: Connection | None, action: str, who: str, **facts: Any) -> None:
-    """A line in the journal. Facts must hold no secrets."""
-    facts = {name: _plain(value) for name, value in facts.items()}
-    JournalEntry.objects.create(connection=connection, action=action, who=who, facts=facts)
-
-
-def _plain(value: Any) -> Any:
-    """JSON-safe; ``plain`` knows the types of records, a time of day is none of them."""
-    return json.loads(json.dumps(plain(value), default=str))
 
 
 # --- making and removing ---------------------------------------------------------------------------------------------------
@@ -167,8 +205,7 @@ def create(
     connector = registry.connector(connector_key)
     name = name.strip()
     _check(name, language, time_zone)
-    if Connection.objects.filter(name=name).exists():
-        raise NameTaken(_("There is a connection “{name}” already"), name=name)
+    _free_name(name)
     differs, hidden = _split(connector, profile, settings or {})
     connection = Connection.objects.create(
         connector=connector.key,
@@ -179,8 +216,9 @@ def create(
         secrets=hidden,
         language=language,
         time_zone=time_zone,
+        hook=secrets.token_urlsafe(24) if connector.wakes else "",
     )
-    described = connector.profiles().get(profile, {})
+    described = defaults.proposed(connector, profile)
     on = described.get("streams", connector.streams)
     StreamSetting.objects.bulk_create(
         StreamSetting(connection=connection, stream=stream, enabled=stream in on) for stream in connector.streams
@@ -190,11 +228,84 @@ def create(
         for kind, attributes in described.get("match", MATCH).items()
         for i, attribute in enumerate(attributes, 1)
     )
-    password = _make_account(connection) if connector_of(connection).doors() else None
-    if "orders-out" in on:
+    password = make_account(connection) if connector_of(connection).doors() else None
+    defaults.apply(connection, None, who)
+    if outbox.TELLS_ORDERS & set(on):
         outbox.fill(connection, Kind.ORDER)
     note(connection, "connection.made", who, name=name, connector=connector.key, profile=profile)
     return connection, password
+
+
+ABOUT = ("name", "language", "time_zone")
+
+
+@transaction.atomic
+def change_about(connection: Connection, values: Mapping[str, str], who: str = "") -> dict[str, list[str]]:
+    """What every connection has, whatever its connector: ABOUT by name; what is not named stays. Returns and journals {field: [old,
+    new]}. The name in addresses stays. Raises NameTaken, NeedsOwner."""
+    connection = Connection.objects.select_for_update(of=("self",)).get(pk=connection.pk)
+    wanted = {field: values[field].strip() if field == "name" else values[field] for field in ABOUT if field in values}
+    said = {field: getattr(connection, field) for field in ABOUT} | wanted
+    _check(said["name"], said["language"], said["time_zone"])
+    _free_name(said["name"], but=connection)
+    changes = {
+        field: [getattr(connection, field), value] for field, value in wanted.items() if getattr(connection, field) != value
+    }
+    if changes:
+        for field, value in wanted.items():
+            setattr(connection, field, value)
+        connection.save(update_fields=list(wanted))
+        note(connection, "connection.changed", who, changes=changes)
+    return changes
+
+
+def _free_name(name: str, but: Connection | None = None) -> None:
+    others = Connection.objects.filter(name=name)
+    if (others if but is None else others.exclude(pk=but.pk)).exists():
+        raise NameTaken(_("There is a connection “{name}” already"), name=name)
+
+
+@transaction.atomic
+def duplicate(connection: Connection, name: str, who: str = "") -> tuple[Connection, str | None]:
+    """Another connection that is set up in the same way, and switched off: settings, streams, match rules, and mappings that
+    somebody has decided on. No secrets, links, bookmarks or history. Returns it and a new account's password, as ``create``."""
+    made, password = create(
+        connection.connector,
+        name,
+        profile=connection.profile,
+        settings=connection.settings,
+        language=connection.language,
+        time_zone=connection.time_zone,
+        who=who,
+    )
+    made.enabled = False
+    for field in WATCHED:
+        setattr(made, field, getattr(connection, field))
+    made.save(update_fields=["enabled", *WATCHED])
+    kept = {row.stream: row for row in connection.streams.all()}
+    for row in made.streams.filter(stream__in=kept):
+        for field in STREAM:
+            setattr(row, field, getattr(kept[row.stream], field))
+        row.save()
+    made.match_rules.all().delete()
+    MatchRule.objects.bulk_create(
+        MatchRule(connection=made, kind=rule.kind, attribute=rule.attribute, priority=rule.priority)
+        for rule in connection.match_rules.all()
+    )
+    made.mappings.all().delete()
+    MappingRow.objects.bulk_create(
+        MappingRow(connection=made, position=row.position, **{field: getattr(row, field) for field in MAPPING})
+        for row in connection.mappings.filter(reported=False)
+    )
+    made.outbox.all().delete()
+    if outbox.TELLS_ORDERS & set(made.streams.filter(enabled=True).values_list("stream", flat=True)):
+        outbox.fill(made, Kind.ORDER)
+    note(made, "connection.copied", who, source=connection.name)
+    return made, password
+
+
+WATCHED = ("silent_after", "parked_limit")
+STREAM = ("enabled", "schedule", "quiet_from", "quiet_to", "guard")
 
 
 def _check(name: str, language: str, time_zone: str) -> None:
@@ -210,7 +321,8 @@ def _check(name: str, language: str, time_zone: str) -> None:
         raise NeedsOwner(_("There is no time zone “{zone}”; write it as Europe/Kyiv"), zone=time_zone) from None
 
 
-def _make_account(connection: Connection) -> str:
+def make_account(connection: Connection) -> str:
+    """A machine account of the connection's own; its password."""
     password = new_secret()
     login, number = connection.slug[:100], 1
     while User.objects.filter(username=login).exists():
@@ -223,11 +335,23 @@ def _make_account(connection: Connection) -> str:
     return password
 
 
+def has_own_account(connection: Connection) -> bool:
+    """Whether the login is a machine account that the hub made for this connection, not an employee's."""
+    account = connection.account
+    if account is None or account.is_staff or account.is_superuser:
+        return False
+    return re.fullmatch(rf"{re.escape(connection.slug[:100])}(-\d+)?", account.get_username()) is not None
+
+
 @transaction.atomic
 def new_password(connection: Connection, who: str = "") -> str:
     """A new password of the machine account, shown this once; the old one ends. Raises NeedsOwner when there is no account."""
     if connection.account is None:
         raise NeedsOwner(_("“{name}” has no machine account"), name=connection.name)
+    if not has_own_account(connection):
+        raise NeedsOwner(
+            _("“{login}” is an employee: the password is changed on their own page"), login=connection.account.get_username()
+        )
     password = new_secret()
     connection.account.set_password(password)
     connection.account.save(update_fields=["password"])
@@ -239,15 +363,42 @@ def new_secret() -> str:
     return "".join(secrets.choice(PASSWORD) for _i in range(20))
 
 
+STOP_FIRST = _("A run of this connection is going on: stop it first.")
+MARK_RUNNING = _("A run of this connection is going on and would write its own bookmark: stop it first.")
+
+
+def refuse_while_running(connection: Connection, text: str) -> None:
+    """Raises Running with ``text``, which says what to do."""
+    if Run.objects.filter(connection=connection, state=Run.State.RUNNING).exists():
+        raise Running(text)
+
+
 @transaction.atomic
 def remove(connection: Connection, who: str = "") -> None:
-    """The connection, its account and everything that it remembers. The books and the journal stay."""
+    """The connection, its account and everything that it remembers. The books and the journal stay. Raises Running."""
+    refuse_while_running(connection, STOP_FIRST)
     note(None, "connection.removed", who, name=connection.name, connector=connection.connector)
     SweepSeen.objects.filter(sweep__in=Sweep.objects.filter(connection=connection).values("pk")).delete()
     Link.objects.filter(connection=connection).delete()
-    if connection.account:
-        connection.account.delete()
+    account = connection.account if has_own_account(connection) else None
     connection.delete()
+    if account:  # an employee stays
+        account.delete()
+
+
+def load_table(connection: Connection, table: Table, who: str = "", *, clear: bool = False) -> Counter[str]:
+    """Their values as they are now, into a mapping table; ``clear``: of which nothing stays. Counts new, kept and gone. Calls out. Their
+    list is fetched before anything is cleared: a system that does not answer costs nobody a table. Raises ExchangeError."""
+    hub = hub_of(connection)
+    try:
+        with closing(connector_of(connection, hub)) as connector:
+            theirs = connector.references(table.subject)
+    finally:
+        hub.flush()
+    with transaction.atomic():
+        if clear:
+            mappings.start_over(connection, table.subject, table.direction, who)
+        return mappings.refresh(connection, table.subject, theirs, who, table.direction)
 
 
 LETTERS = str.maketrans(
@@ -324,10 +475,52 @@ def set_stream(
             setattr(row, name, value)
         row.next_run = None
         row.save()
-        if stream == "orders-out" and "enabled" in changes and enabled:
+        if stream in outbox.TELLS_ORDERS and "enabled" in changes and enabled:
             outbox.fill(connection, Kind.ORDER)
         note(connection, "stream.changed", who, stream=stream, changes=changes)
     return row
+
+
+@transaction.atomic
+def set_guard(connection: Connection, stream: str, percent: int | None, who: str = "") -> None:
+    """How large a share of the goods, orders or customers that a connection has told us one run of the stream may change (core/engine.py:
+    Guard); None: all of them. Raises NeedsOwner for what is no share."""
+    if percent is not None and not 1 <= percent <= 100:
+        raise NeedsOwner(_("A share is a number from 1 to 100, not {percent}"), percent=percent)
+    row = StreamSetting.objects.select_for_update().get(connection=connection, stream=stream)
+    if row.guard != percent:
+        StreamSetting.objects.filter(pk=row.pk).update(guard=percent)
+        note(connection, "stream.changed", who, stream=stream, changes={"guard": [row.guard, percent]})
+
+
+@transaction.atomic
+def switch(connection: Connection, on: bool, who: str = "") -> bool:
+    """Whether anything is exchanged at all; False when it was so already."""
+    changed = Connection.objects.filter(pk=connection.pk, enabled=not on).update(enabled=on)
+    if changed:
+        note(connection, "connection.switched_on" if on else "connection.switched_off", who)
+    return bool(changed)
+
+
+@transaction.atomic
+def pause(connection: Connection, until: datetime, text: str = "", who: str = "") -> None:
+    """Nothing begins by itself and calls are put off until then; what a person starts still runs, and the outbox goes on
+    collecting. Raises NeedsOwner for a moment that is over."""
+    if until <= timezone.now():
+        raise NeedsOwner(_("The pause has to end later than now"))
+    connection.paused_until, connection.paused_text = until, " ".join(text.split())[:200]
+    connection.save(update_fields=["paused_until", "paused_text"])
+    local = until.astimezone(ZoneInfo(connection.time_zone)).strftime("%d.%m.%Y %H:%M")
+    note(connection, "connection.paused", who, until=local, **({"reason": connection.paused_text} if text.strip() else {}))
+
+
+@transaction.atomic
+def resume(connection: Connection, who: str = "") -> bool:
+    """End a pause; what waited for it may begin. False when there was none."""
+    ended = Connection.objects.filter(pk=connection.pk, paused_until__gt=timezone.now()).update(paused_until=None, paused_text="")
+    if ended:
+        note(connection, "connection.resumed", who)
+    return bool(ended)
 
 
 # --- roles -----------------------------------------------------------------------------------------------------------------
@@ -368,17 +561,17 @@ def export_toml(connection: Connection, passphrase: str | None = None) -> str:
         token = _passphrase_key(passphrase, salt).encrypt(json.dumps(connection.secrets).encode()).decode()
         out += _table("[secrets]", {"salt": salt.hex(), "token": token})
     for row in connection.streams.order_by("stream"):
-        values = {"stream": row.stream, "enabled": row.enabled, "schedule": row.schedule}
+        values = {"stream": row.stream, "enabled": row.enabled, "schedule": row.schedule, "guard": row.guard or 0}
         quiet = {k: v.strftime("%H:%M") for k, v in (("quiet_from", row.quiet_from), ("quiet_to", row.quiet_to)) if v}
         out += _table("[[streams]]", values | quiet)
     for rule in connection.match_rules.order_by("kind", "priority", "id"):
         out += _table("[[match_rules]]", {"kind": rule.kind, "attribute": rule.attribute, "priority": rule.priority})
-    for row in connection.mappings.order_by("subject", "theirs"):
-        out += _table("[[mappings]]", {name: getattr(row, name) for name in MAPPING})
+    for row in connection.mappings.filter(reported=False).order_by("subject", "position", "theirs", "pk"):
+        out += _table("[[mappings]]", {name: getattr(row, name) for name in MAPPING if getattr(row, name) != {}})
     return "\n".join(out) + "\n"
 
 
-MAPPING = ("subject", "theirs", "theirs_name", "ours", "inbound", "outbound")
+MAPPING = ("subject", "theirs", "theirs_name", "ours", "inbound", "outbound", "taken", "attributes")
 
 
 def _table(head: str, values: Mapping[str, Any]) -> list[str]:
@@ -410,8 +603,10 @@ def _passphrase_key(passphrase: str, salt: bytes) -> Fernet:
 
 
 @transaction.atomic
-def apply_toml(path: Path, passphrase: str | None = None, who: str = "") -> tuple[Connection, bool, str | None]:
-    """Make the hub's connection of that name what the file says; again = no change.
+def apply_toml(
+    path: Path, passphrase: str | None = None, who: str = "", onto: Connection | None = None
+) -> tuple[Connection, bool, str | None]:
+    """Make the hub's connection of that name (or ``onto``, whatever its name) what the file says; again = no change.
 
     Returns (connection, made, password of a new machine account). Secrets that the file does not hold stay as they are.
     Raises NeedsOwner: no such file, no TOML, not ours, wrong passphrase, wrong setting; then nothing is changed.
@@ -419,7 +614,7 @@ def apply_toml(path: Path, passphrase: str | None = None, who: str = "") -> tupl
     data = _read(path)
     hidden = _secrets_from(data.get("secrets"), passphrase)
     values = dict(data.get("settings", {})) | hidden
-    connection = Connection.objects.filter(name=data["name"]).first()
+    connection = Connection.objects.filter(pk=onto.pk).first() if onto else Connection.objects.filter(name=data["name"]).first()
     made, password = connection is None, None
     if connection is None:
         connection, password = create(
@@ -492,6 +687,8 @@ def _apply_rows(connection: Connection, data: Mapping[str, Any], who: str) -> No
         quiet = {k: time.fromisoformat(said[k]) for k in ("quiet_from", "quiet_to") if k in said}
         plan = said.get("schedule", "")
         set_stream(connection, said["stream"], enabled=said.get("enabled", True), schedule=plan, **quiet, who=who)
+        if "guard" in said:
+            set_guard(connection, said["stream"], said["guard"] or None, who)
     if "match_rules" in data:
         wanted = {(r["kind"], r["attribute"]): r.get("priority", 1) for r in data["match_rules"]}
         for rule in connection.match_rules.all():
@@ -501,6 +698,24 @@ def _apply_rows(connection: Connection, data: Mapping[str, Any], who: str) -> No
             MatchRule.objects.update_or_create(
                 connection=connection, kind=kind, attribute=attribute, defaults={"priority": priority}
             )
-    for said in data.get("mappings", ()):
-        values = {name: said[name] for name in MAPPING[2:] if name in said}
-        connection.mappings.update_or_create(subject=said["subject"], theirs=said["theirs"], defaults=values)
+    if "mappings" in data:
+        _apply_mappings(connection, data["mappings"], who)
+
+
+def _apply_mappings(connection: Connection, said: Sequence[Mapping[str, Any]], who: str) -> None:
+    """Each table that the file speaks of becomes what it says; values that traffic has reported meanwhile stay to be decided."""
+    each = {t.subject for t in registry.connector(connection.connector).tables if t.direction == "each"}
+    tables: dict[tuple[str, str], list[mappings.MappingRow]] = {}
+    for row in said:
+        inbound, outbound = bool(row.get("inbound", True)), bool(row.get("outbound", True))
+        direction = "both" if inbound and outbound else "in" if inbound else "out"
+        taken = bool(row.get("taken", True))
+        if row["subject"] in each:
+            direction, taken = "each", taken and inbound
+        tables.setdefault((row["subject"], direction), []).append(
+            mappings.MappingRow(
+                row["theirs"], row.get("theirs_name", ""), row.get("ours", ""), row.get("attributes", {}), taken, sent=outbound
+            )
+        )
+    for (subject, direction), rows in tables.items():
+        mappings.save(connection, subject, direction, rows, who)

@@ -23,9 +23,9 @@ from obmen.core.contract import BadRecord, DoorSession, Job, Pending
 from obmen.core.records import Kind, OrderLine, Payment, Reference, Shipment, Subject, plain
 from obmen.core.records import Order as OrderRecord
 from obmen.core.words import said_facts
-from obmen.store import outbox
+from obmen.store import notes, outbox, tallies, timeline
+from obmen.store.journal import note
 from obmen.store.models import (
-    Bookmark,
     Connection,
     DoorSessionRow,
     JournalEntry,
@@ -138,7 +138,7 @@ class DjangoDoorHost:
         open while a slow client reads."""
         after: tuple[datetime, int] | None = None
         while True:
-            rows = Outbox.objects.filter(connection=self.connection, kind=Kind.ORDER).order_by("since", "id")
+            rows = outbox.pending(self.connection, Kind.ORDER).order_by("since", "id")
             if after is not None:
                 rows = rows.filter(since__gte=after[0]).exclude(since=after[0], id__lte=after[1])
             page = list(rows.values_list("since", "id", "record_id")[:PAGE])
@@ -163,6 +163,7 @@ class DjangoDoorHost:
                 ours.filter(record_id__in=ids, revision=revision).update(
                     offered_revision=revision, offered_in=session.cookie, offered_at=now, offers=F("offers") + 1
                 )
+            timeline.note_again(timeline.What.OFFERED, self.connection, Kind.ORDER, pending, now)
             told = [str(record_id) for record_id, _revision in pending]
             Parked.objects.filter(connection=self.connection, direction="out", kind=Kind.ORDER, external_id__in=told).delete()
 
@@ -180,7 +181,9 @@ class DjangoDoorHost:
                 )
                 told = [o for o in found if (o.record_id, o.revision) in offered]
                 Outbox.objects.filter(pk__in=[o.pk for o in told]).delete()
-                outbox.note_told(self.connection, Kind.ORDER, [(o.record_id, o.revision) for o in told])
+                confirmed = [(o.record_id, o.revision) for o in told]
+                outbox.note_told(self.connection, Kind.ORDER, confirmed)
+                timeline.note(timeline.What.DELIVERED, self.connection, Kind.ORDER, confirmed, timezone.now(), who=session.user)
                 JournalEntry.objects.bulk_create(
                     JournalEntry(
                         who=session.user,
@@ -193,11 +196,15 @@ class DjangoDoorHost:
                     for o in told
                 )
                 count += len(told)
+            tallies.add(self.connection.pk, {tallies.ORDERS_OUT: count}, timezone.now())
         session.data.pop("offered", None)
         return count
 
     def park_order(self, record_id: int, error: BadRecord) -> None:
         now = timezone.now()
+        revision = Order.objects.filter(pk=record_id).values_list("revision", flat=True).first() or 0
+        refused = timeline.What.REFUSED
+        timeline.note_again(refused, self.connection, Kind.ORDER, [(record_id, revision)], now, errors={record_id: error})
         values = {"text": error.text, "facts": plain(error.facts), "last_at": now}
         parked, made = Parked.objects.get_or_create(
             connection=self.connection,
@@ -238,16 +245,13 @@ class DjangoDoorHost:
     # --- notes -------------------------------------------------------------------------------------------------------------
 
     def recall(self, name: str) -> Any:
-        row = Bookmark.objects.filter(connection=self.connection, stream=_note(name)).first()
-        return row.value if row else None
+        return notes.recall(self.connection, name)
 
     def remember(self, name: str, value: Any) -> None:
-        Bookmark.objects.update_or_create(
-            connection=self.connection, stream=_note(name), defaults={"value": value, "changed": timezone.now()}
-        )
+        notes.remember(self.connection, name, value)
 
     def journal(self, action: str, **facts: object) -> None:
-        JournalEntry.objects.create(connection=self.connection, who=self.name, action=action, facts=plain(facts))
+        note(self.connection, action, self.name, **facts)
 
     def note_message(self, **values: Any) -> None:
         """One call as a row of traffic, its texts already without secrets."""
@@ -310,8 +314,3 @@ def live_session(cookie: str, hours: int) -> DoorSessionRow | None:
         return None
     rows = DoorSessionRow.objects.select_related("connection__account")
     return rows.filter(cookie=cookie, last_call__gte=timezone.now() - timedelta(hours=hours)).first()
-
-
-def _note(name: str) -> str:
-    stream = f"door:{name}"
-    return stream if len(stream) <= 60 else f"door:{hashlib.sha256(name.encode()).hexdigest()[:40]}"

@@ -7,11 +7,9 @@ whole pages with raw SQL; the model classes stay the description of the tables.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import lru_cache
-from operator import attrgetter
 from typing import Any
 
 from django.db.backends.utils import CursorWrapper
@@ -20,22 +18,10 @@ from obmen.core import policy
 from obmen.core.contract import BadRecord, Receiving
 from obmen.core.engine import CREATED, MATCHED, UNCHANGED, UPDATED, Said
 from obmen.core.records import Group, Kind, Offer, Price, Product, Property, Reference, Stock, decimal_text
-from obmen.core.words import gettext_noop as _
+from obmen.core.rows import JSON_COLUMNS, OFFER_COLUMNS, PRODUCT_COLUMNS, NewOffer, NewProduct, new_offer, new_product, too_long
 from obmen.store import bulk
 
-PRODUCT_COLUMNS = (
-    "key", "article", "code", "barcode", "name", "full_name", "unit", "unit_attributes", "groups", "category", "description",
-    "kind", "vat_rate", "manufacturer", "country", "weight", "properties", "requisites", "pictures", "deleted", "extra",
-)  # fmt: skip
-OFFER_COLUMNS = (
-    "key", "article", "barcode", "name", "unit", "characteristics", "properties", "requisites", "pictures", "deleted", "extra",
-)  # fmt: skip
-JSON_COLUMNS = frozenset({"unit_attributes", "groups", "properties", "requisites", "pictures", "characteristics"})
-LIMITS = {"key": 200, "article": 200, "barcode": 200, "unit": 100, "name": 1000, "code": 200, "category": 200, "kind": 100}
 SMALL_LIMITS = {"key": 200, "parent": 200, "name": 500, "kind": 40, "applies_to": 40}
-CURRENCY = 20
-OFFER_LIMITS = attrgetter("key", "article", "barcode", "unit", "name")
-PRODUCT_LIMITS = attrgetter("key", "article", "barcode", "unit", "name", "code", "category", "kind")
 EMPTY_COLUMN = {"weight": None, "deleted": False} | dict.fromkeys(JSON_COLUMNS, "[]")
 
 PRODUCT_TABLE, OFFER_TABLE, PRICE_TABLE, STOCK_TABLE = "store_product", "store_offer", "store_price", "store_stocklevel"
@@ -84,136 +70,8 @@ def offer_values(record: Offer) -> dict[str, Any]:
     }
 
 
-def product_row(r: Product, ident: int, group_id: int | None) -> tuple[Any, ...]:
-    """A new card's row: id, version, PRODUCT_COLUMNS, group_id. Written out by hand, since a first load makes millions of fields."""
-    return (
-        ident,
-        1,
-        r.key,
-        r.article or "",
-        r.code or "",
-        r.barcode or "",
-        r.name or "",
-        r.full_name or "",
-        r.unit or "",
-        _json_of(r.unit_attributes) if r.unit_attributes else "[]",
-        _json_of(r.groups) if r.groups else "[]",
-        r.category or "",
-        r.description or "",
-        r.kind or "",
-        r.vat_rate or "",
-        r.manufacturer or "",
-        r.country or "",
-        None if r.weight is None else str(r.weight),
-        bulk.to_json(r.properties) if r.properties else "[]",
-        bulk.to_json(r.requisites) if r.requisites else "[]",
-        bulk.to_json(r.pictures) if r.pictures else "[]",
-        bool(r.deleted),
-        r.extra,
-        group_id,
-    )
-
-
-def offer_row(r: Offer, ident: int, product_id: int) -> tuple[Any, ...]:
-    """A new offer's row: id, version, OFFER_COLUMNS, product_id."""
-    return (
-        ident,
-        1,
-        r.key,
-        r.article or "",
-        r.barcode or "",
-        r.name or "",
-        r.unit or "",
-        bulk.to_json(r.characteristics) if r.characteristics else "[]",
-        bulk.to_json(r.properties) if r.properties else "[]",
-        bulk.to_json(r.requisites) if r.requisites else "[]",
-        bulk.to_json(r.pictures) if r.pictures else "[]",
-        bool(r.deleted),
-        r.extra,
-        product_id,
-    )
-
-
-@lru_cache(4096)
-def _json_of(value: tuple[Any, ...]) -> str:
-    """Units and groups repeat in every other card."""
-    return bulk.to_json(value)
-
-
 def _lists(pairs: Iterable[tuple[str, str]] | None) -> list[list[str]] | None:
     return None if pairs is None else [list(p) for p in pairs]
-
-
-def obstacle(record: Product | Offer) -> BadRecord | None:
-    """A value that no column of the books takes: park it instead of cutting it short."""
-    names = PRODUCT_LIMITS if type(record) is Product else OFFER_LIMITS
-    if type(record) is Offer and (bad := _bad_amount(record)):
-        return bad
-    if all(len(value) <= limit for value, limit in zip(names(record), LIMITS.values(), strict=False) if value):
-        return None
-    for name, limit in LIMITS.items():
-        value = getattr(record, name, None)
-        if value is not None and len(value) > limit:
-            return _too_long(name, value, limit)
-    return None
-
-
-def obstacles(records: Sequence[Product | Offer]) -> list[BadRecord | None]:
-    """As ``obstacle`` for a page; a page in which everything fits, as nearly all do, is seen through at once."""
-    return [None] * len(records) if _all_fit(records) else [obstacle(record) for record in records]
-
-
-def _all_fit(records: Sequence[Product | Offer]) -> bool:
-    keys: set[str] = set()  # of price kinds and warehouses: few, repeated in every record
-    currencies: set[str | None] = set()
-    for r in records:
-        if len(r.name or "") > LIMITS["name"] or len(r.key) > LIMITS["key"] or len(r.unit or "") > LIMITS["unit"]:
-            return False
-        if len(r.article or "") > LIMITS["article"] or len(r.barcode or "") > LIMITS["barcode"]:
-            return False
-        if isinstance(r, Offer):
-            for kind, value, currency, _unit, _ratio, least in r.prices or ():
-                keys.add(kind)
-                currencies.add(currency)
-                if (value is not None and not -MOST < value < MOST) or least >= MOST:
-                    return False
-            for warehouse, quantity in r.stock or ():
-                keys.add(warehouse)
-                if not -MOST < quantity < MOST:
-                    return False
-        elif any(len(getattr(r, name) or "") > LIMITS[name] for name in ("code", "category", "kind")):
-            return False
-    return all(len(k) <= LIMITS["key"] for k in keys) and all(len(c or "") <= CURRENCY for c in currencies)
-
-
-BAD_AMOUNT = _("{value} is larger than any price or quantity that the books can hold: correct it over there")
-MOST = Decimal(10) ** 12
-TOP = 11  # of 10^11: quantities have 12 digits before the point, prices 14; both are far from any honest one
-
-
-def _bad_amount(record: Offer) -> BadRecord | None:
-    """SQLite would take a figure of any length, and every page and dump that shows it would break."""
-    for p in record.prices or ():
-        for amount in (p.value, p.min_quantity):
-            if amount is not None and amount.adjusted() > TOP:
-                return BadRecord(BAD_AMOUNT, value=f"{amount:.3E}")
-        if len(p.kind) > LIMITS["key"] or len(p.currency or "") > CURRENCY:
-            return _too_long("price", p.kind if len(p.kind) > LIMITS["key"] else p.currency or "", LIMITS["key"], CURRENCY)
-    for x in record.stock or ():
-        if x.quantity.adjusted() > TOP:
-            return BadRecord(BAD_AMOUNT, value=f"{x.quantity:.3E}")
-        if len(x.warehouse) > LIMITS["key"]:
-            return _too_long("warehouse", x.warehouse, LIMITS["key"])
-    return None
-
-
-def _too_long(field: str, value: str, *limits: int) -> BadRecord:
-    return BadRecord(
-        _("{field} has {length} characters, at most {limit} fit: shorten it over there"),
-        field=field,
-        length=len(value),
-        limit=max(limit for limit in limits if limit < len(value)),
-    )
 
 
 def small_obstacle(record: Group | Property | Reference) -> BadRecord | None:
@@ -221,7 +79,7 @@ def small_obstacle(record: Group | Property | Reference) -> BadRecord | None:
     for name, limit in SMALL_LIMITS.items():
         value = getattr(record, name, None)
         if isinstance(value, str) and len(value) > limit:
-            return _too_long(name, value, limit)
+            return too_long(name, value, limit)
     return None
 
 
@@ -257,17 +115,6 @@ class Plan:
     counts: Counter[str] = field(default_factory=Counter)
 
 
-def owners_of(rules: Receiving, kind: str) -> dict[str, str]:
-    head = kind + "."
-    owners = {name.removeprefix(head): owner for name, owner in rules.fields.items() if name.startswith(head)}
-    pictures = {"off": "keep", "append": "append"}.get(rules.pictures)
-    if pictures:
-        owners["pictures"] = pictures
-    if rules.deletion == "ignore":
-        owners["deleted"] = "keep"
-    return owners
-
-
 def current(
     cursor: CursorWrapper, table: str, columns: Sequence[str], ids: Sequence[int]
 ) -> dict[int, tuple[int, dict[str, Any]]]:
@@ -288,14 +135,13 @@ def current(
 
 def compare_products(cursor: CursorWrapper, said: Sequence[Said], rules: Receiving, groups: Mapping[str, int]) -> Plan:
     """``groups``: our groups by their key, for the main group; one that comes later is joined by DjangoStore.finish."""
-    owners = owners_of(rules, "product")
+    owners = rules.owners("product")
     plan = Plan(Kind.PRODUCT, owners)
     known = [s for s in said if s.record_id is not None]
     now = current(cursor, PRODUCT_TABLE, PRODUCT_COLUMNS, [s.record_id for s in known if s.record_id is not None])
     for s in said:
         if s.record_id is None:
-            said_groups = s.record.groups
-            plan.created.append(Created(s, groups.get(said_groups[0]) if said_groups else None))
+            plan.created.append(Created(s, groups.get(main_group(s.record))))
         else:
             _compare_one(plan, s, s.record_id, now, product_values(s.record), owners)
     for change in plan.changed:
@@ -342,7 +188,7 @@ class Books:
 
 def compare_offers(cursor: CursorWrapper, said: Sequence[Said], rules: Receiving, books: Books, *, whole: bool) -> Plan:
     """``whole``: prices and stock that a record does not list are gone (a full file); else they were not said."""
-    owners = owners_of(rules, "offer")
+    owners = rules.owners("offer")
     plan = Plan(Kind.OFFER, owners)
     ids = [s.record_id for s in said if s.record_id is not None]
     now = current(cursor, OFFER_TABLE, OFFER_COLUMNS, ids)
@@ -461,22 +307,23 @@ def write(cursor: CursorWrapper, plan: Plan, run_id: int | None, at: str, books:
     """Everything that a plan changes in its table, with versions and history; links are the store's."""
     is_product = plan.kind is Kind.PRODUCT
     table, columns = (PRODUCT_TABLE, PRODUCT_COLUMNS) if is_product else (OFFER_TABLE, OFFER_COLUMNS)
-    history: list[tuple[Any, ...]] = []
     if plan.created:
-        row_of: Callable[..., tuple[Any, ...]] = product_row if is_product else offer_row
+        ids = bulk.new_ids(cursor, table, len(plan.created))
+        new = [row_of(made.said.record) for made in plan.created]
         rows = []
-        for made, ident in zip(plan.created, bulk.new_ids(cursor, table, len(plan.created)), strict=True):
+        for made, ident, row in zip(plan.created, ids, new, strict=True):
             made.id = ident
-            rows.append(row_of(made.said.record, ident, made.parent_id))
-            history.append((str(plan.kind), ident, 1, run_id, at, None))
-        names = ("id", "version", *columns, "group_id" if is_product else "product_id")
+            rows.append((ident, 1, made.parent_id, *row[: len(columns)]))
+        names = ("id", "version", "group_id" if is_product else "product_id", *columns)
         bulk.insert(cursor, table, names, _without_kept(rows, names, plan.owners))
         if not is_product and books is not None:
-            _insert_parts(cursor, plan, books)
+            _insert_parts(cursor, ids, new, books)
+        first = {"record_kind": str(plan.kind), "version": 1, "run_id": run_id, "at": at, "changes": None}
+        bulk.insert_for_each(cursor, "store_recordchange", "record_id", ids, first)
     if plan.changed:
         _update(cursor, table, plan.changed)
-        history += [(str(plan.kind), c.id, c.version, run_id, at, bulk.to_json(c.differences)) for c in plan.changed]
-    bulk.insert(cursor, "store_recordchange", ("record_kind", "record_id", "version", "run_id", "at", "changes"), history)
+        history = [(str(plan.kind), c.id, c.version, run_id, at, bulk.to_json(c.differences)) for c in plan.changed]
+        bulk.insert(cursor, "store_recordchange", ("record_kind", "record_id", "version", "run_id", "at", "changes"), history)
     bulk.delete(cursor, PRICE_TABLE, ("offer_id", "kind_id", "min_quantity"), plan.price_ends)
     bulk.delete(cursor, STOCK_TABLE, ("offer_id", "warehouse_id"), plan.stock_ends)
     bulk.insert(
@@ -495,23 +342,32 @@ def write(cursor: CursorWrapper, plan: Plan, run_id: int | None, at: str, books:
     )
 
 
-def _insert_parts(cursor: CursorWrapper, plan: Plan, books: Books) -> None:
+def row_of(record: Product | Offer | NewProduct | NewOffer) -> NewProduct | NewOffer:
+    """A new card's row, where the source has not made it ahead."""
+    if isinstance(record, Product):
+        return new_product(record)
+    return new_offer(record) if isinstance(record, Offer) else record
+
+
+def main_group(record: Product | NewProduct) -> str:
+    """Its key, "" for none."""
+    if isinstance(record, NewProduct):
+        return record.group
+    return record.groups[0] if record.groups else ""
+
+
+def _insert_parts(cursor: CursorWrapper, ids: Sequence[int], offers: Sequence[NewOffer], books: Books) -> None:
     """Prices and stock of new offers: nothing to compare with, one row for each key (a file may say a thing twice)."""
     prices: list[tuple[Any, ...]] = []
     stock: list[tuple[Any, ...]] = []
     warehouses, price_kinds = books.warehouses, books.price_kinds
     # Two of theirs may be mapped to one of ours: then the later word counts.
     repeats = any(len(set(ids.values())) != len(ids) for ids in (books.price_kinds, warehouses))
-    for made in plan.created:
-        record: Offer = made.said.record
-        if record.prices:
-            prices += [
-                (made.id, price_kinds[kind], str(least), str(value), currency or "")
-                for kind, value, currency, _unit, _ratio, least in record.prices
-                if value is not None
-            ]
-        if record.stock:
-            stock += [(made.id, warehouses[warehouse], str(quantity)) for warehouse, quantity in record.stock]
+    for ident, offer in zip(ids, offers, strict=True):
+        if offer.prices:
+            prices += [(ident, price_kinds[kind], least, value, currency) for kind, least, value, currency in offer.prices]
+        if offer.stock:
+            stock += [(ident, warehouses[warehouse], quantity) for warehouse, quantity in offer.stock]
     if repeats:
         prices = list({row[:3]: row for row in prices}.values())
         stock = list({row[:2]: row for row in stock}.values())

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import DataError, IntegrityError, transaction
 from django.db.models import F, Prefetch, QuerySet
 from django.utils import timezone
 
@@ -26,7 +26,7 @@ from obmen.core.records import (
     plain,
 )
 from obmen.core.words import gettext_noop as _
-from obmen.store import models, outbox
+from obmen.store import models, outbox, reservations, timeline
 
 PLAIN_FIELDS = (
     "number", "date", "state", "currency", "total", "discount", "comment", "company", "site", "manager", "organisation",
@@ -54,7 +54,7 @@ def order_record(row: models.Order) -> Order:
         counterparty=counterparty_from(row.buyer) if row.buyer else None,
         lines=tuple(_line(line) for line in row.lines.all()),
         delivery=delivery_from(row.delivery) if row.delivery else None,
-        payments=tuple(_payment(p, row.key) for p in sorted(row.payments.all(), key=lambda p: p.pk)),
+        payments=tuple(payment_record(p, row.key) for p in sorted(row.payments.all(), key=lambda p: p.pk)),
         shipments=tuple(_shipment(s, row.key) for s in sorted(row.shipments.all(), key=lambda s: s.pk)),
         requisites=pairs(row.requisites),
     )
@@ -68,11 +68,11 @@ def _line(row: models.OrderLine) -> OrderLine:
     return OrderLine(
         offer=row.offer, name=row.name, quantity=row.quantity, price=row.price, total=row.total, article=row.article, kind=row.kind,
         unit=row.unit, discount=row.discount, vat_rate=row.vat_rate, vat_amount=row.vat_amount, ratio=row.ratio,
-        options=pairs(row.options), requisites=pairs(row.requisites),
+        options=pairs(row.options), requisites=pairs(row.requisites), key=row.key,
     )  # fmt: skip
 
 
-def _payment(row: models.Payment, order: str) -> Payment:
+def payment_record(row: models.Payment, order: str) -> Payment:
     return Payment(
         key=row.key, amount=row.amount, method=row.method, method_key=row.method_key, gateway=row.gateway, number=row.number,
         date=row.date, paid=row.paid, refund=row.refund, currency=row.currency, order=order, requisites=pairs(row.requisites),
@@ -124,27 +124,31 @@ def save_order(
     row = with_parts(models.Order.objects.select_for_update(of=("self",))).filter(key=order.key).first()
     if row is None:
         row, created = models.Order.objects.get_or_create(
-            key=order.key, defaults={**_columns(order), "source": source, "created": now, "changed": now}
+            key=order.key, defaults={**columns(order), "source": source, "created": now, "changed": now}
         )
         if created:
             row.counterparty = save_counterparty(order.counterparty, source, now)
             row.save(update_fields=["counterparty"])
-            _write_parts(row, order, source)
-            _history(row, None, run, now)
+            write_parts(row, order, source, now)
+            history_row(row.pk, row.revision, None, run, now).save()
+            timeline.note(timeline.What.CAME, source, Kind.ORDER, [(row.pk, row.revision)], now, run=run, who=who)
             outbox.tell(Kind.ORDER, row.pk, row.revision, source, now)
+            reservations.begin([(row.pk, order)], source, now)
             return row, True
         # Another process made it between our two statements; compare with what it wrote.
     before = order_record(row)
     differences = compare(before, order)
     if not differences:
         return row, False
-    models.Order.objects.filter(pk=row.pk).update(**_columns(order), revision=F("revision") + 1, changed=now)
+    models.Order.objects.filter(pk=row.pk).update(**columns(order), revision=F("revision") + 1, changed=now)
     row.refresh_from_db(fields=["revision"])
     if "counterparty" in differences:
         models.Order.objects.filter(pk=row.pk).update(counterparty=save_counterparty(order.counterparty, source, now))
-    _write_parts(row, order, source, only=differences)
-    _history(row, differences, run, now)
+    write_parts(row, order, source, now, only=differences)
+    history_row(row.pk, row.revision, differences, run, now).save()
+    timeline.note(timeline.What.CHANGED, source, Kind.ORDER, [(row.pk, row.revision)], now, run=run, who=who)
     outbox.tell(Kind.ORDER, row.pk, row.revision, source, now)
+    reservations.follow(row.pk, before, order, source, now)
     return models.Order.objects.get(pk=row.pk), True
 
 
@@ -160,40 +164,56 @@ def save_orders(
         if twice:  # the later word about one order is a change of the former
             raise IntegrityError
         with transaction.atomic():
-            changed = _create(list(fresh.values()), source, run, now)
+            changed = len(create(list(fresh.values()), source, run, now, _cards(list(fresh.values()), source, now)))
     except IntegrityError:  # somebody else is putting the same orders in
         return sum(save_order(o, source=source, who=who, run=run, now=now)[1] for o in orders)
     return changed + sum(save_order(o, source=source, who=who, run=run, now=now)[1] for o in orders if o.key in known)
 
 
-def _create(orders: Sequence[Order], source: models.Connection | None, run: models.Run | None, now: datetime) -> int:
-    cards: dict[Counterparty, models.Counterparty | None] = {}
-    for order in orders:
-        if order.counterparty is not None and order.counterparty not in cards:
-            cards[order.counterparty] = save_counterparty(order.counterparty, source, now)
+def _cards(orders: Sequence[Order], source: models.Connection | None, now: datetime) -> dict[str, int | None]:
+    buyers = {card_key(o.counterparty): o.counterparty for o in orders if o.counterparty is not None}
+    cards = {key: save_counterparty(buyer, source, now) for key, buyer in buyers.items()}
+    return {key: card.pk if card else None for key, card in cards.items()}
+
+
+def card_key(said: Counterparty) -> str:
+    """Under which key a buyer's card is kept: theirs, or what they said of a buyer without one."""
+    return said.key or f"{said.name}|{said.phone}|{said.email}"
+
+
+def create(
+    orders: Sequence[Order],
+    source: models.Connection | None,
+    run: models.Run | None,
+    now: datetime,
+    cards: Mapping[str, int | None],
+) -> list[models.Order]:
+    """New orders with all their parts, history and outbox rows, in a few statements. ``cards``: the buyer's card by its key."""
     rows = models.Order.objects.bulk_create(
         models.Order(
             key=o.key,
-            **_columns(o),
+            **columns(o),
             source=source,
             created=now,
             changed=now,
-            counterparty=cards[o.counterparty] if o.counterparty else None,
+            counterparty_id=cards.get(card_key(o.counterparty)) if o.counterparty else None,
         )
         for o in orders
     )
     models.OrderLine.objects.bulk_create(line for row, o in zip(rows, orders, strict=True) for line in _line_rows(row, o))
     for model, name in ((models.Payment, "payments"), (models.Shipment, "shipments")):
-        model.objects.bulk_create(  # type: ignore[attr-defined]
+        made = model.objects.bulk_create(  # type: ignore[attr-defined]
             model(order=row, source=source, key=part.key, **_part_values(part))
             for row, o in zip(rows, orders, strict=True)
             for part in getattr(o, name)
         )
-    models.RecordChange.objects.bulk_create(
-        models.RecordChange(record_kind=Kind.ORDER, record_id=row.pk, version=1, run=run, at=now) for row in rows
-    )
+        if model is models.Payment:
+            outbox.tell_all(Kind.PAYMENT, [(payment.pk, 1) for payment in made], source, now)
+    models.RecordChange.objects.bulk_create(history_row(row.pk, 1, None, run, now) for row in rows)
+    timeline.note(timeline.What.CAME, source, Kind.ORDER, [(row.pk, 1) for row in rows], now, run=run)
     outbox.tell_all(Kind.ORDER, [(row.pk, 1) for row in rows], source, now)
-    return len(rows)
+    reservations.begin([(row.pk, o) for row, o in zip(rows, orders, strict=True)], source, now)
+    return rows
 
 
 def _line_rows(row: models.Order, order: Order) -> Iterator[models.OrderLine]:
@@ -203,17 +223,19 @@ def _line_rows(row: models.Order, order: Order) -> Iterator[models.OrderLine]:
 
 
 def _part_values(part: Payment | Shipment) -> dict[str, Any]:
-    values = {k: v for k, v in _values(part).items() if k not in ("order", "key")}
+    values = {k: v for k, v in _values(part).items() if k not in ("order", "key", "known_as")}
     return values | {"requisites": plain(part.requisites)}
 
 
 MONEY, QUANTITY = Decimal("0.0001"), Decimal("0.000001")  # what the columns hold
+DIGITS = 18  # altogether
 
 
 def normal(order: Order) -> Order:
     """The form in which the books keep an order, so that the same words again compare equal."""
     return replace(
         order,
+        known_as="",
         total=_to(order.total, MONEY),
         discount=_to(order.discount, MONEY),
         lines=tuple(
@@ -229,7 +251,7 @@ def normal(order: Order) -> Order:
             for line in order.lines
         ),
         payments=tuple(
-            replace(p, key=p.key or f"{order.key}/{i}", order=order.key, amount=_to(p.amount, MONEY))
+            replace(p, key=p.key or f"{order.key}/{i}", order=order.key, amount=_to(p.amount, MONEY), known_as="")
             for i, p in enumerate(order.payments, 1)
         ),
         shipments=tuple(
@@ -241,58 +263,100 @@ def normal(order: Order) -> Order:
     )
 
 
+def with_tracking(order: Order, tracking: str) -> Order:
+    """The order with this tracking number, where the channels look for it: at its delivery. A shipment that shows another one is the
+    parcel that it is now of."""
+    delivery = replace(order.delivery or Delivery(), tracking=tracking)
+    shipments = list(order.shipments)
+    at = next((i for i in reversed(range(len(shipments))) if shipments[i].tracking), None)
+    if at is not None:
+        shipments[at] = replace(shipments[at], tracking=tracking)
+    return replace(order, delivery=delivery, shipments=tuple(shipments))
+
+
+def tracking_of(order: Order) -> str:
+    """Of the delivery, else of the newest shipment that has one."""
+    own = order.delivery.tracking if order.delivery else ""
+    return own or next((s.tracking for s in reversed(order.shipments) if s.tracking), "")
+
+
 def _to(value: Decimal, step: Decimal) -> Decimal:
-    return value if value.as_tuple().exponent >= step.as_tuple().exponent else value.quantize(step, ROUND_HALF_UP)  # type: ignore[operator]
+    """Raises DataError as PostgreSQL does: SQLite would keep a longer number, and nobody could read the orders any more."""
+    if value and value.adjusted() < DIGITS and value.as_tuple().exponent < step.as_tuple().exponent:  # type: ignore[operator]
+        value = value.quantize(step, ROUND_HALF_UP)
+    if value and value.adjusted() - step.adjusted() >= DIGITS:
+        raise DataError("numeric field overflow")
+    return value
 
 
 def compare(before: Order, after: Order) -> dict[str, list[Any]]:
     """{field: [old, new]} in plain form; {} when nothing differs. Numbers compare by value: 10 equals 10.00."""
-    old, new = plain(before), plain(after)
-    return {name: [old[name], new[name]] for name in new if old[name] != new[name]}
+    differ = [n for n in Order.__dataclass_fields__ if getattr(before, n) != getattr(after, n)]
+    pairs_ = {name: [plain(getattr(before, name)), plain(getattr(after, name))] for name in differ}
+    return {name: pair for name, pair in pairs_.items() if pair[0] != pair[1]}
 
 
-def _columns(order: Order) -> dict[str, Any]:
-    return {
-        **{name: getattr(order, name) for name in PLAIN_FIELDS},
-        "buyer": plain(order.counterparty) if order.counterparty else {},
-        "delivery": plain(order.delivery) if order.delivery else None,
-        "requisites": plain(order.requisites),
-    }
+BAGS = {"buyer": "counterparty", "delivery": "delivery", "requisites": "requisites"}  # JSON columns ← fields
 
 
-def _write_parts(row: models.Order, order: Order, source: models.Connection | None, only: dict[str, Any] | None = None) -> None:
+def columns(order: Order, only: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The row's own columns, ``only`` those of these fields."""
+    values = {name: getattr(order, name) for name in PLAIN_FIELDS if only is None or name in only}
+    bags = {column: getattr(order, name) for column, name in BAGS.items() if only is None or name in only}
+    empty = {"buyer": {}, "delivery": None, "requisites": []}
+    return values | {column: plain(value) if value else empty[column] for column, value in bags.items()}
+
+
+def write_parts(
+    row: models.Order, order: Order, source: models.Connection | None, now: datetime, only: Mapping[str, Any] | None = None
+) -> None:
+    """The lines, payments and shipments of a row, ``only`` those that differ; ``row.revision`` is the new one."""
     if only is None or "lines" in only:
         row.lines.all().delete()
         models.OrderLine.objects.bulk_create(_line_rows(row, order))
     if only is None or "payments" in only:
-        _replace(row.payments, order.payments, row, source)
+        written = _replace(row.payments, order.payments, row, source)
+        outbox.tell_all(Kind.PAYMENT, [(payment.pk, row.revision) for payment in written], source, now)
     if only is None or "shipments" in only:
         _replace(row.shipments, order.shipments, row, source)
 
 
-def _replace(existing: Any, wanted: tuple[Any, ...], row: models.Order, source: models.Connection | None) -> None:
-    """Update by key and keep the rows' ids: payments and shipments are linked to from outside."""
+def _replace(existing: Any, wanted: tuple[Any, ...], row: models.Order, source: models.Connection | None) -> list[Any]:
+    """Update by key and keep the rows' ids: payments and shipments are linked to from outside. Returns what was written."""
     rows = {p.key: p for p in existing.all()}
+    written = []
     for part in wanted:
         values = _part_values(part)
         found = rows.pop(part.key, None)
-        if found:
+        if found is None:
+            written.append(existing.create(key=part.key, source=source, **values))
+        elif any(getattr(found, name) != value for name, value in values.items()):
             for name, value in values.items():
                 setattr(found, name, value)
             found.save()
-        else:
-            existing.create(key=part.key, source=source, **values)
+            written.append(found)
     for gone in rows.values():
+        kind = Kind.PAYMENT if isinstance(gone, models.Payment) else Kind.SHIPMENT
+        models.Link.objects.filter(kind=kind, record_id=gone.pk).delete()
+        models.Outbox.objects.filter(kind=kind, record_id=gone.pk).delete()
         gone.delete()
+    return written
 
 
 def _values(part: Any) -> dict[str, Any]:
     return {name: getattr(part, name) for name in part.__dataclass_fields__}
 
 
-def _history(row: models.Order, differences: dict[str, Any] | None, run: models.Run | None, now: datetime) -> None:
-    models.RecordChange.objects.create(
-        record_kind=Kind.ORDER, record_id=row.pk, version=row.revision, run=run, at=now, changes=differences
+def history_row(
+    order: int, revision: int, differences: Mapping[str, Any] | None, run: models.Run | None, now: datetime
+) -> models.RecordChange:
+    return models.RecordChange(
+        record_kind=Kind.ORDER,
+        record_id=order,
+        version=revision,
+        run=run,
+        at=now,
+        changes=None if differences is None else dict(differences),
     )
 
 
@@ -303,20 +367,19 @@ def save_counterparty(said: Counterparty | None, source: models.Connection | Non
     """The card of an order's buyer, found by link, else by key, else made. Nothing is merged by name (twins beat mix-ups)."""
     if said is None or not (said.key or said.name):
         return None
-    key = said.key or f"{said.name}|{said.phone}|{said.email}"
-    values = plain(said) | {"key": key}
-    values.pop("role"), values.pop("deleted")
-    values["source"] = source
-    row = models.Counterparty.objects.filter(key=key, source=source).order_by("id").first()
+    values = counterparty_values(said) | {"source": source}
+    row = _linked_card(said, source) or (
+        models.Counterparty.objects.filter(key=values["key"], source=source).order_by("id").first()
+    )
     if row is None:
         row = models.Counterparty.objects.create(**values)
         models.RecordChange.objects.create(
             record_kind=Kind.COUNTERPARTY, record_id=row.pk, version=1, run=None, at=now, changes=None
         )
         return row
-    changes = {n: [getattr(row, n), v] for n, v in values.items() if n != "source" and getattr(row, n) != v}
+    changes = {n: [getattr(row, n), v] for n, v in values.items() if n not in ("source", "key") and getattr(row, n) != v}
     if changes:
-        for name, value in values.items():
+        for name, (_old, value) in changes.items():
             setattr(row, name, value)
         row.version += 1
         row.save()
@@ -324,6 +387,18 @@ def save_counterparty(said: Counterparty | None, source: models.Connection | Non
             record_kind=Kind.COUNTERPARTY, record_id=row.pk, version=row.version, at=now, changes=changes
         )
     return row
+
+
+def counterparty_values(said: Counterparty) -> dict[str, Any]:
+    """A card's columns; what an order says of its buyer's role, and marks of deletion, are no part of the card."""
+    values = plain(said) | {"key": card_key(said)}
+    values.pop("role"), values.pop("deleted")
+    return values
+
+
+def _linked_card(said: Counterparty, source: models.Connection | None) -> models.Counterparty | None:
+    links = models.Link.objects.filter(connection=source, kind=Kind.COUNTERPARTY, external_id=said.key)
+    return models.Counterparty.objects.filter(pk__in=links.values("record_id")).first() if source and said.key else None
 
 
 def find(news: OrderNews, connection: models.Connection) -> models.Order:

@@ -74,3 +74,10 @@ class SecretJSONField(models.TextField):
 
     def value_to_string(self, obj: models.Model) -> str:
         return self.get_prep_value(self.value_from_object(obj))
+
+
+def columns() -> list[tuple[type[models.Model], str]]:
+    """Every column of the database that holds secrets, by model and name."""
+    from django.apps import apps
+
+    return [(m, f.name) for m in apps.get_models() for f in m._meta.concrete_fields if isinstance(f, SecretJSONField)]
