@@ -18,7 +18,7 @@ from django.db import DatabaseError, close_old_connections, connection
 from kombu.exceptions import OperationalError
 
 from obmen.core.records import digest
-from obmen.work import clock, jobs, tidy
+from obmen.work import clock, jobs, notices, tidy
 
 log = logging.getLogger(__name__)
 TASK = "obmen.execute"
@@ -84,6 +84,7 @@ def work(workers: int) -> None:
     helpers = [
         threading.Thread(target=clock.run, args=(stop,), name="clock", daemon=True),
         threading.Thread(target=tidy.run, args=(stop,), name="tidy", daemon=True),
+        threading.Thread(target=notices.run, args=(stop,), name="notices", daemon=True),
         threading.Thread(target=_look_out, args=(stop, workers), name="look-out", daemon=True),
     ]
 

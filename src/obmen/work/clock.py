@@ -14,13 +14,14 @@ from django.db.models import Q
 from django.utils import timezone
 
 from obmen.core import schedule
+from obmen.licence import packages
 from obmen.store.models import Connection, Run, StreamSetting, Sweep
 from obmen.store.sweeping import QUIET
 from obmen.work import jobs
 
 log = logging.getLogger(__name__)
 TICK = 1.0  # seconds
-SWEEPS = 60.0  # seconds between looks for whole loads that are over
+SWEEPS = 60.0  # seconds between looks for whole loads that are over, and for format packages that were renewed on disk
 
 
 def next_moment(setting: StreamSetting, after: datetime) -> datetime | None:
@@ -33,11 +34,12 @@ def next_moment(setting: StreamSetting, after: datetime) -> datetime | None:
 
 def tick(now: datetime | None = None) -> list[Run]:
     """Ask for what is due. Streams of one connection that are due together become one run; moments missed while the hub was
-    off become one run, too. A new schedule (``next_run`` empty) is only planned."""
+    off or the connection paused become one run, too. A new schedule (``next_run`` empty) is only planned."""
     now = now or timezone.now()
     settings = (
         StreamSetting.objects.filter(enabled=True, connection__enabled=True)
         .exclude(schedule="")
+        .exclude(connection__paused_until__gt=now)
         .filter(Q(next_run__lte=now) | Q(next_run=None))
         .select_related("connection")
         .order_by("connection_id", "stream")
@@ -90,6 +92,7 @@ def run(stop: threading.Event) -> None:
                 tick()
                 if time.monotonic() >= next_sweeps:
                     tick_sweeps()
+                    packages.follow_disk()
                     next_sweeps = time.monotonic() + SWEEPS
             except DatabaseError as error:
                 log.warning("the clock missed a tick: %s", error)

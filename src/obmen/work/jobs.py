@@ -34,6 +34,7 @@ from django.utils import timezone
 
 from obmen.core.contract import ExchangeError, NeedsOwner, TryLater
 from obmen.core.words import gettext_noop as _
+from obmen.store import tallies
 from obmen.store.models import Connection, Run, RunLine
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ BEAT = LEASE / 3
 ATTEMPTS = 8  # how often a run may fail to settle a single further page before it is given up
 FAULTS = 3  # unexpected errors after which a run is given up
 POLL = 0.5  # seconds between looks, for what another process asked for
+BY_ITSELF = ("schedule", "door")  # triggers of runs that a pause of their connection holds back; a person knows what they do
 
 
 class LeaseLost(Exception):
@@ -127,6 +129,9 @@ def ask(
             if due < waiting.due:
                 Run.objects.filter(pk=waiting.pk, state=State.WAITING, due__gt=due).update(due=due)
                 waiting.due = due
+            if waiting.trigger in BY_ITSELF and trigger not in BY_ITSELF:  # else a pause would hold what a person starts
+                Run.objects.filter(pk=waiting.pk, state=State.WAITING).update(trigger=trigger, asked_by=who)
+                waiting.trigger, waiting.asked_by = trigger, who
             run = waiting
             break
         try:
@@ -203,7 +208,13 @@ def _is_gone(worker: str) -> bool:
 
 def _ready(now: datetime) -> QuerySet[Run]:
     busy = Run.objects.filter(state=State.RUNNING).values("connection_id")
-    return Run.objects.filter(state=State.WAITING, due__lte=now).exclude(connection_id__in=busy).order_by("due", "id")
+    paused = Connection.objects.filter(paused_until__gt=now).values("pk")
+    return (
+        Run.objects.filter(state=State.WAITING, due__lte=now)
+        .exclude(connection_id__in=busy)
+        .exclude(trigger__in=BY_ITSELF, connection_id__in=paused)
+        .order_by("due", "id")
+    )
 
 
 def ready(limit: int) -> list[int]:
@@ -223,10 +234,10 @@ def claim(worker: str, only: int | None = None) -> Run | None:
 
 
 def _claim(run_id: int, worker: str) -> bool:
-    now = timezone.now()
-    wanted = _ready(now).filter(pk=run_id)
     try:
         with transaction.atomic():
+            now = timezone.now()  # not before: on SQLite we may have waited here for the end of the former run to be written
+            wanted = _ready(now).filter(pk=run_id)
             if connection.features.has_select_for_update_skip_locked:
                 # Others look at the same row at the same moment; without this they would stand in a queue behind it.
                 wanted = wanted.select_for_update(skip_locked=True, of=("self",))
@@ -348,6 +359,8 @@ def finish(
         values["percent"] = 100
     ended = _mine(run.pk, worker).update(state=state, worker="", lease_until=None, ended=timezone.now(), **values)
     if ended:
+        if state in (State.FAILED, State.NEEDS_OWNER):
+            tallies.add(run.connection_id, {tallies.FAILED: 1}, timezone.now())
         _announce_next(run.connection_id)
     return bool(ended)
 
@@ -369,7 +382,9 @@ def _again(run_id: int, worker: str, values: dict[str, Any], after: timedelta | 
         return bool(mine.update(state=State.STOPPED, ended=now, **{**free, "text": STOPPED_TEXT, "facts": {}}))
     if run.attempts >= ATTEMPTS and after != timedelta():
         given_up = {"text": LOST_TEXT, "facts": {"attempts": run.attempts}} | values
-        return bool(mine.update(state=State.FAILED, ended=now, **free, **given_up))
+        failed = bool(mine.update(state=State.FAILED, ended=now, **free, **given_up))
+        tallies.add(run.connection_id, {tallies.FAILED: int(failed)}, now)
+        return failed
     due = now + (backoff(run.attempts) if after is None else after)
     try:
         with transaction.atomic():
@@ -448,6 +463,9 @@ def work_one(worker: str, only: int | None = None, execute: Execute = _execute) 
         facts = {name: str(value) for name, value in error.facts.items()}
         finish(run, worker, state_after(error), text=error.text, facts=facts, after=getattr(error, "after", None))
     except Exception as error:
+        if not Run.objects.filter(pk=run.pk).exists():
+            log.warning("run %s: its connection was removed meanwhile", run.pk)
+            return run
         log.exception("run %s: unexpected error", run.pk)
         times = int(run.facts.get("times", 0)) + 1
         facts = {"error": f"{type(error).__name__}: {error}", "times": times}

@@ -2,36 +2,59 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import connection as db
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
-from obmen.core.contract import BadDocument, Bookmark, ExchangeError, Item, Known, NeedsOwner, Page, Source
-from obmen.core.engine import UNCHANGED, UPDATED, pull
-from obmen.core.orders import apply_news
-from obmen.core.records import Kind, OrderNews, Subject, plain
+from obmen import registry
+from obmen.core.contract import BadDocument, Bookmark, ExchangeError, Item, Known, NeedsOwner, Page, Receiving, Source
+from obmen.core.engine import GUARDED, UNCHANGED, UPDATED, Guard, pull
+from obmen.core.orders import Folded, apply_news
+from obmen.core.records import Kind, Order, OrderNews, Subject
 from obmen.core.words import gettext_noop as _
-from obmen.store import connections, models, orders, pictures, sqlite, sweeping
+from obmen.core.words import plain_facts
+from obmen.licence import licences, packages
+from obmen.store import connections, journal, mappings, models, orders, pictures, previews, sqlite, sweeping
 from obmen.store.adapter import DjangoStore
+from obmen.store.hub import DjangoHub
 from obmen.work import jobs
+from obmen.work.exchange import exchange, source_of
+from obmen.work.garbage import few_collections
 
 RETRY_PARKED, SWEEP = "retry-parked", "sweep"
 SUMMARY = _(
     "New: {created}, changed: {updated}, found: {matched}, unchanged: {unchanged}, left out: {left_out}, set aside: {parked}"
 )
+APART = _("{all}. Of the new and changed ones: {apart}")
+OF_KIND = _("{kind}: new {created}, changed {updated}")
+AND = _("{first}; {second}")
+MANY = {Kind.COUNTERPARTY: _("customers"), Kind.ORDER: _("orders"), Kind.PAYMENT: _("payments"), Kind.SHIPMENT: _("shipments")}
+GOODS = _("goods")
 PREVIEWED = _("Preview, nothing was written. New: {created}, changed: {updated}, unchanged: {unchanged}, set aside: {parked}")
-BROKEN_OFF = _("{error} Settled before that: new {created}, changed {updated}, unchanged {unchanged}, set aside {parked}")
-COUNTED = ("created", "updated", "matched", "unchanged", "left_out", "parked")
+PREVIEWED_OUT = _("Preview, nothing was sent. Would be sent: {would_write}, unchanged: {unchanged}, set aside: {parked}")
+DECIDED = _(
+    "Done as decided in the preview. New: {created}, changed: {updated}, found: {matched}, unchanged: {unchanged}, skipped by {who}: "
+    "{skipped}, set aside: {parked}"
+)
+BROKEN_OFF = _("{error} (settled before that: new {created}, changed {updated}, unchanged {unchanged}, set aside {parked})")
+COUNTED = ("created", "updated", "matched", "unchanged", "left_out", "parked", "skipped", "would_write")
+# Whose share of changes counts for a kind, where there is such a stream; else its source's.
+STREAM_OF = {Kind.PRICES: "prices-in", Kind.STOCK: "stock-in", Kind.ORDER: "orders-in", Kind.COUNTERPARTY: "customers-in"}
+GOODS_IN = "products-in"
+MOVING = timedelta(
+    days=90
+)  # orders that have not changed for so long are done with: they would make any share of all of them a large number
+FIELDS = 200  # of a preview that can be chosen to be looked at alone
 GREW = 5  # times: PostgreSQL's plans are useless after a table grew so much, until ANALYZE (measured 41.6k/s → 6.5k/s)
 
 
@@ -41,21 +64,62 @@ def execute(run_id: int, worker: str) -> None:
     with jobs.Lease(run, worker) as lease:
         store = DjangoStore(run.connection, run, lease)
         try:
-            facts = _do(run, store)
+            with few_collections():
+                facts = _do(run, store)
         except ExchangeError as error:
             _broken_off(run, worker, store, error)
             return
-    text = PREVIEWED if run.args.get("preview") else SUMMARY
+    text = _summary(run, store)
+    if text == SUMMARY and (apart := _apart(store)):
+        text, facts = APART, {**facts, "all": {"text": SUMMARY, "facts": facts}, "apart": apart}
     jobs.finish(run, worker, jobs.State.DONE, dict(store.total), text, facts)
+
+
+def _summary(run: models.Run, store: DjangoStore) -> str:
+    if run.args.get("preview"):
+        return PREVIEWED_OUT if store.total["would_write"] else PREVIEWED
+    return DECIDED if store.decided is not None else SUMMARY
+
+
+def _apart(store: DjangoStore) -> dict[str, Any]:
+    """Where customers were written beside other things: how many of each, since twelve new ones may be customers all; else {}."""
+    counts: dict[str, Counter[str]] = {}
+    for kind, written in store.apart.items():
+        if +written:
+            counts.setdefault(MANY.get(kind, GOODS), Counter()).update(written)
+    if len(counts) < 2 or MANY[Kind.COUNTERPARTY] not in counts:
+        return {}
+    parts = [
+        {"text": OF_KIND, "facts": {"kind": kind, "created": n["created"], "updated": n["updated"]}} for kind, n in counts.items()
+    ]
+    return reduce(lambda first, second: {"text": AND, "facts": {"first": first, "second": second}}, parts)
 
 
 def _do(run: models.Run, store: DjangoStore) -> dict[str, Any]:
     streams = set(run.streams.split(","))
+    packages.look_again()  # a version that was installed a moment ago
+    if run.args.get("preview"):
+        run.results.all().delete()  # of a worker that was lost: a preview begins anew
+    else:
+        _licensed(run)
+    if run.args.get("decided"):
+        store.decided = previews.Decided(int(run.args["decided"]))
     if RETRY_PARKED in streams:
-        retry_parked(store, run.args.get("parked"))
+        store.each = bool(run.args.get("each"))
+        retry_parked(store, run.args.get("parked"), new=bool(run.args.get("new")))
     elif SWEEP in streams:
         _prepare(store, [])
         store.total += sweeping.sweep(store, over=bool(run.args.get("over")))
+    elif not run.args.get("files") and registry.connector(run.connection.connector).calls_out:
+        before = _size_of_books()
+        guards = guard_of(store)
+        exchange(
+            run,
+            store,
+            lambda source: _ready(store, source),
+            lambda source: _follow(store, source, before),
+            lambda source: guard_for(source, store, guards),
+        )
     else:
         _import(run, store)
         if "orders-in" in streams or run.args.get("over"):
@@ -63,8 +127,45 @@ def _do(run: models.Run, store: DjangoStore) -> dict[str, Any]:
             store.total += sweeping.sweep(store, over=bool(run.args.get("over")))
     facts: dict[str, Any] = {name: store.total[name] for name in COUNTED}
     if run.args.get("preview"):
-        facts["differences"] = store.differences
+        facts |= {"more": store.kept.more, "fields": dict(store.kept.fields.most_common(FIELDS))}
+    if store.decided is not None:
+        facts |= store.decided.facts
     return facts
+
+
+def _licensed(run: models.Run) -> None:
+    """The one place that asks for licences. Raises NeedsOwner; a licence that ends soon is said in the run."""
+    soon = licences.ask(run.connection)
+    if soon is not None:
+        models.RunLine.objects.create(run=run, level=models.RunLine.Level.WARNING, text=soon.text, facts=soon.facts)
+
+
+def guard_of(store: DjangoStore) -> dict[str, int]:
+    """{stream: per cent}, empty where a person has allowed this run to change as much as it likes, or has decided on a preview that
+    was too long to be listed."""
+    if (store.run is not None and store.run.args.get("over_guard")) or (store.decided is not None and store.decided.more):
+        return {}
+    rows = store.connection.streams.filter(guard__isnull=False)
+    return dict(rows.values_list("stream", "guard"))
+
+
+def guard_for(source: Source, store: DjangoStore, guards: Mapping[str, int]) -> Guard | None:
+    """The guard of a source, None where nothing limits it. Prices, stock, orders and customers of a source that brings them besides
+    others go by the stream that is called so, where there is one."""
+    streams = frozenset(store.connection.streams.values_list("stream", flat=True)) if guards else frozenset()
+    of_kind = {kind: STREAM_OF[kind] if STREAM_OF.get(kind) in streams else source.stream for kind in GUARDED}
+    if source.stream == GOODS_IN:  # a file of goods names counterparties too; its share is one of goods
+        of_kind.pop(Kind.COUNTERPARTY)
+    percent = {kind: guards[stream] for kind, stream in of_kind.items() if stream in guards}
+    return Guard(percent, lambda kind: _known(store.connection, kind)) if percent else None
+
+
+def _known(connection: models.Connection, kind: Kind) -> int:
+    """How many records of a kind the connection has told us of; of orders those that still move."""
+    links = models.Link.objects.filter(connection=connection, gone=False, kind=kind)
+    if kind is not Kind.ORDER:
+        return links.count()
+    return models.Order.objects.filter(pk__in=links.values("record_id"), changed__gt=timezone.now() - MOVING).count()
 
 
 def _import(run: models.Run, store: DjangoStore) -> None:
@@ -80,8 +181,8 @@ def _import(run: models.Run, store: DjangoStore) -> None:
     if run.args.get("folder") and not preview:
         pictures.take(run.connection, Path(run.args["folder"]), source.rules.pictures)
     sqlite.for_a_load(db)
-    with few_collections():
-        pull(source, store, preview=preview)
+    store.each = bool(run.args.get("each"))
+    pull(source, store, preview=preview, guard=guard_for(source, store, guard_of(store)))
     if preview:
         return
     store.finish()
@@ -89,45 +190,40 @@ def _import(run: models.Run, store: DjangoStore) -> None:
     _analyse(before)
 
 
-@contextmanager
-def few_collections() -> Iterator[None]:
-    """A load makes millions of short-lived tuples and no cycles; looking for cycles among them costs it a tenth of its time."""
-    before = gc.get_threshold()
-    gc.set_threshold(200_000, 20, 100)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-
-
 def _prepare(store: DjangoStore, files: Sequence[Path]) -> Source:
     connection = store.connection
     off = set(connection.streams.filter(enabled=False).values_list("stream", flat=True))
     connector = connections.connector_of(connection)
-    source = connector.open_files(files, [s for s in connector.streams if s not in off], ZoneInfo(connection.time_zone))
+    return _ready(
+        store, connector.open_files(files, [s for s in connector.streams if s not in off], ZoneInfo(connection.time_zone))
+    )
+
+
+def _ready(store: DjangoStore, source: Source) -> Source:
+    """The source with the connection's match rules (the source's own go before them), the store with what the source's rules ask of it."""
     match: dict[Kind, list[str]] = {}
-    for rule in connection.match_rules.all():
+    for rule in store.connection.match_rules.all():
         match.setdefault(Kind(rule.kind), []).append(rule.attribute)
-    source.rules = replace(source.rules, match=match)
-    store.on_order = order_folder(store, source.rules.orders)
+    source.rules = replace(source.rules, match={**match, **source.rules.match})
+    store.on_order = OrderFolder(store, source.rules)
     store.keep_positions = source.rules.sweep != "off"
     return source
+
+
+def _follow(store: DjangoStore, source: Source, before: int) -> None:
+    store.finish()
+    retry_waiting(store, source)
+    _analyse(before)
 
 
 def _broken_off(run: models.Run, worker: str, store: DjangoStore, error: ExchangeError) -> None:
     """What was settled stays and is counted; the message says both what is wrong and how far it came."""
     store.finish()
-    facts = {name: store.total[name] for name in COUNTED} | {k: _plain(v) for k, v in error.facts.items()} | {"msgid": error.text}
-    facts["error"] = str(error)
-    models.RunLine.objects.create(
-        run=run, level=models.RunLine.Level.ERROR, text=error.text, facts={k: _plain(v) for k, v in error.facts.items()}
-    )
+    said = plain_facts(error.facts)
+    facts = {name: store.total[name] for name in COUNTED} | said | {"msgid": error.text} | plain_facts({"error": error})
+    models.RunLine.objects.create(run=run, level=models.RunLine.Level.ERROR, text=error.text, facts=said)
     state = jobs.state_after(error)
     jobs.finish(run, worker, state, dict(store.total), BROKEN_OFF, facts, after=getattr(error, "after", None))
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, str | int | float | bool | list) or value is None else str(value)
 
 
 def _size_of_books() -> int:
@@ -157,17 +253,19 @@ class ParkedSource:
 
     def __init__(self, source: Source, rows: Iterable[models.Parked]) -> None:
         self.source, self.rows = source, list(rows)
-        self.stream, self.rules = source.stream, source.rules
+        self.stream, self.rules, self.kinds = source.stream, source.rules, source.kinds
 
     def pages(self, since: Bookmark | None, known: Known) -> Iterator[Page]:
         by_kind: dict[str, list[models.Parked]] = {}
         for row in self.rows:
             by_kind.setdefault(row.kind, []).append(row)
+        done = 0
         for kind in sorted(by_kind, key=ORDER_OF_KINDS.index):
             rows = by_kind[kind]
             for at in range(0, len(rows), 500):
                 items = [Item(r.external_id, bytes(r.payload), b"", r.where) for r in rows[at : at + 500]]
-                yield Page(Kind(kind), items)
+                done += len(items)
+                yield Page(Kind(kind), items, done=done, total=len(self.rows))
 
     def parse(self, kind: Kind, items: Sequence[Item]) -> Sequence[Any]:
         return self.source.parse(kind, items)
@@ -181,17 +279,55 @@ ORDER_OF_KINDS = [
 ]  # fmt: skip
 
 
-def retry_parked(store: DjangoStore, ids: Sequence[int] | None) -> None:
-    """Try parked records again: those with these ids, or all of the connection."""
+def retry_parked(store: DjangoStore, ids: Sequence[int] | None, *, new: bool = False) -> None:
+    """Try parked records again: those with these ids, or all of the connection. ``new``: a person decided that they are no cards of
+    ours, so that they become new ones whatever the match rules find. What waits for a person's confirmation on its way out (the
+    fact ``confirm``) has it by being tried again by its id."""
     rows = models.Parked.objects.filter(connection=store.connection)
     if ids is not None:
         rows = rows.filter(pk__in=ids)
-    source = _prepare(store, [])
-    incoming = list(rows.filter(direction="in"))
-    pull(ParkedSource(source, incoming), store)
+    if new:
+        store.new_cards = frozenset(rows.values_list("external_id", flat=True))
+    with _sources(store) as source_for:
+        for source, incoming in source_for(rows.filter(direction="in")):
+            pull(ParkedSource(source, incoming), store)
     store.finish()
     for row in rows.filter(direction="out"):
-        _offer_again(row)
+        if ids is None or not _confirm(row):
+            _offer_again(row)
+
+
+@contextmanager
+def _sources(store: DjangoStore) -> Iterator[Callable[[Iterable[models.Parked]], Iterator[tuple[Source, list[models.Parked]]]]]:
+    """By what source each parked record came: by the door's files, or by one of the lists that we read."""
+    if not registry.connector(store.connection.connector).calls_out:
+        source = _prepare(store, [])
+        yield lambda rows: iter([(source, list(rows))])
+        return
+    hub = DjangoHub(store.connection, store.run, store.lease.check if store.lease else None)
+    connector = connections.connector_of(store.connection, hub)
+
+    def by_source(rows: Iterable[models.Parked]) -> Iterator[tuple[Source, list[models.Parked]]]:
+        found: dict[str, tuple[Source, list[models.Parked]]] = {}
+        for row in rows:
+            source = source_of(connector, Kind(row.kind))
+            found.setdefault(source.stream, (source, []))[1].append(row)
+        for source, its in found.values():
+            yield _ready(store, source), its
+
+    try:
+        yield by_source
+    finally:
+        connector.close()
+        hub.flush()
+
+
+def _confirm(row: models.Parked) -> bool:
+    """It stays until it has been sent: what was confirmed stands with it (contract.Links.confirmed)."""
+    word = row.facts.get("confirm")
+    if word:
+        models.Parked.objects.filter(pk=row.pk).update(facts={**row.facts, "confirmed": word})
+    return bool(word)
 
 
 def _offer_again(row: models.Parked) -> None:
@@ -226,30 +362,33 @@ def retry_waiting(store: DjangoStore, source: Source) -> None:
 UNMAPPED_STATE = _("Their order state “{value}” is not mapped; map it on the connection's page, the rest of the order was taken")
 
 
-def order_folder(store: DjangoStore, parts: Sequence[str]) -> Callable[[OrderNews, datetime], tuple[int, int, str]]:
+class OrderFolder:
     """Folds what a node says of an order into the books; the store calls it inside the page's transaction."""
-    states = StateWords(store.connection)
 
-    def fold(news: OrderNews, now: datetime) -> tuple[int, int, str]:
-        row = orders.find(news, store.connection)
-        order = orders.order_record(row)
-        folded = apply_news(order, news, parts, lambda ident, name: states.ours(ident, name, order.state))
-        saved, changed = orders.save_order(folded.order, source=store.connection, run=store.run, now=now)
+    def __init__(self, store: DjangoStore, rules: Receiving) -> None:
+        self.store, self.rules, self.states = store, rules, StateWords(store.connection)
+
+    def _folded(self, news: OrderNews) -> tuple[Order, Folded]:
+        order = orders.order_record(orders.find(news, self.store.connection))
+        state_of = partial(self.states.ours, now=order.state)
+        return order, apply_news(order, news, self.rules.orders, state_of, self.rules.marks)
+
+    def look(self, news: OrderNews) -> tuple[Order, Order]:
+        """The order as it is and as it would be. Raises BadRecord."""
+        order, folded = self._folded(news)
+        return order, orders.normal(folded.order)
+
+    def __call__(self, news: OrderNews, now: datetime) -> tuple[int, int, str]:
+        """(record id, revision, outcome). Raises BadRecord."""
+        connection = self.store.connection
+        _order, folded = self._folded(news)
+        saved, changed = orders.save_order(folded.order, source=connection, run=self.store.run, now=now)
         if folded.unmapped:
-            states.report(folded.unmapped, news.state_name)
+            self.states.report(folded.unmapped, news.state_name)
         if folded.changes:
-            models.JournalEntry.objects.create(
-                at=now,
-                who=store.connection.name,
-                connection=store.connection,
-                action="order-news",
-                record_kind=Kind.ORDER,
-                record_id=saved.pk,
-                facts={"changes": [[name, plain(old), plain(new)] for name, old, new in folded.changes]},
-            )
+            of = (Kind.ORDER, saved.pk)
+            journal.note(connection, "order-news", connection.name, of=of, at=now, changes=folded.changes)
         return saved.pk, saved.revision, UPDATED if changed else UNCHANGED
-
-    return fold
 
 
 class StateWords:
@@ -257,8 +396,10 @@ class StateWords:
 
     def __init__(self, connection: models.Connection) -> None:
         self.connection = connection
-        rows = models.Mapping.objects.filter(connection=connection, subject=Subject.ORDER_STATE, inbound=True).exclude(ours="")
-        self.mapped = {key.casefold(): m.ours for m in rows for key in (m.theirs_name, m.theirs) if key}
+        rows = models.Mapping.objects.filter(connection=connection, subject=Subject.ORDER_STATE, inbound=True, reported=False)
+        words = [(key.casefold(), m) for m in rows if m.ours or not m.taken for key in (m.theirs_name, m.theirs) if key]
+        self.mapped = {word: m.ours for word, m in words if m.taken}
+        self.left_out = {word for word, m in words if not m.taken}
         own = models.Reference.objects.filter(subject=Subject.ORDER_STATE)
         self.own = {word.casefold(): r.key for r in own for word in (r.name, r.key) if word}
 
@@ -266,6 +407,8 @@ class StateWords:
         for word in (ident, name):
             if word and word.casefold() in self.mapped:
                 return self.mapped[word.casefold()]
+            if word and word.casefold() in self.left_out:  # it changes nothing here
+                return now
         for word in (ident, name):
             if word and (word.casefold() == now.casefold() or word.casefold() in self.own):
                 return self.own.get(word.casefold(), now)
@@ -273,11 +416,7 @@ class StateWords:
 
     def report(self, value: str, name: str) -> None:
         """Counted where it can be mapped with one click."""
-        row, made = models.Mapping.objects.get_or_create(
-            connection=self.connection, subject=Subject.ORDER_STATE, theirs=value, defaults={"theirs_name": name, "seen_count": 1}
-        )
-        if not made:
-            models.Mapping.objects.filter(pk=row.pk).update(seen_count=F("seen_count") + 1)
+        mappings.report(self.connection, Subject.ORDER_STATE, value, name)
 
 
 # --- the command line ------------------------------------------------------------------------------------------------------

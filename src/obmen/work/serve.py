@@ -30,6 +30,7 @@ PARENT = "OBMEN_PARENT_FD"  # the child's end of the pipe
 GRACE = 20.0  # seconds for a running page to settle
 RECEIVE = 1 << 18  # bytes taken from a socket at once; waitress takes 8 KB, which makes an upload several times slower
 THREADS = 16  # pages are quick, but a long poll of a door holds a thread
+AHEAD = 1 << 20  # bytes of an answer that are made before the client has taken them
 LARGEST_BODY = 64 * 2**30  # the door has limits of its own; waitress would stop at 1 GB
 WORKERS = 2
 
@@ -57,6 +58,7 @@ def web(host: str, port: int, *, workers: int = WORKERS, ready: Callable[[str], 
             port=port,
             threads=THREADS,
             recv_bytes=RECEIVE,
+            outbuf_high_watermark=AHEAD,
             max_request_body_size=LARGEST_BODY,
             channel_timeout=600,
             ident="Obmen",
@@ -162,7 +164,7 @@ class Child:
 
 def work(workers: int = WORKERS) -> None:
     """Clock, workers and tidying in this process. Blocks until SIGTERM, SIGINT, or the parent's end."""
-    from obmen.work import clock, tidy
+    from obmen.work import clock, notices, tidy
 
     stop = threading.Event()
 
@@ -184,7 +186,7 @@ def work(workers: int = WORKERS) -> None:
 
         carrier.work(workers)
         return
-    helpers = [threading.Thread(target=task.run, args=(stop,), name=task.__name__) for task in (clock, tidy)]
+    helpers = [threading.Thread(target=task.run, args=(stop,), name=task.__name__) for task in (clock, tidy, notices)]
     for thread in helpers:
         thread.start()
     jobs.loop(stop, workers=workers)

@@ -16,7 +16,8 @@ from django.db import DatabaseError, connection
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from obmen.store.models import DoorSessionRow, Intent, Message, Run
+from obmen.store import people, reservations
+from obmen.store.models import DoorSessionRow, Intent, Message, Notice, Run, Tally, Trouble
 
 log = logging.getLogger(__name__)
 SESSIONS = timedelta(days=7)
@@ -24,12 +25,14 @@ MESSAGES = timedelta(days=30)
 GOOD_RUNS = timedelta(days=30)
 OTHER_RUNS = timedelta(days=180)
 INTENTS = timedelta(days=180)
+NOTICES = timedelta(days=90)
+TALLIES = timedelta(days=400)
 EVERY = timedelta(hours=1)
 BATCH = 500  # rows of one transaction, so that nobody waits for the tidying
 
 
 def tidy(now: datetime | None = None) -> Counter[str]:
-    """Returns how many of what were removed: sessions, messages, runs, intents, files."""
+    """Returns how many of what were removed: sessions, messages, runs, reservations that are over, notices, intents, files."""
     now = now or timezone.now()
     done: Counter[str] = Counter()
     kept = _files_of_open_runs()
@@ -38,6 +41,11 @@ def tidy(now: datetime | None = None) -> Counter[str]:
     good = Q(state=Run.State.DONE, ended__lt=now - GOOD_RUNS)
     ended = Q(state__in=[*Run.FINISHED, Run.State.POSTPONED], ended__lt=now - OTHER_RUNS)
     done["runs"] = _delete(Run.objects.filter(good | ended))
+    done["reservations"] = reservations.prune(now)
+    done["sign-ins"] = people.forget_old_sign_ins(now)
+    done["tallies"] = _delete(Tally.objects.filter(hour__lt=now - TALLIES))
+    done["notices"] = _delete(Notice.objects.filter(at__lt=now - NOTICES))
+    done["troubles"] = _delete(Trouble.objects.filter(over__lt=now - NOTICES))
     done["intents"] = _delete(Intent.objects.filter(noted__lt=now - INTENTS))
     done["files"] = _folders(now, kept) + _spooled(now)
     return +done
