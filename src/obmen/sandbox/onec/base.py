@@ -32,6 +32,7 @@ from obmen.sandbox.onec.generate import Catalogue, Spec
 
 AWAITS = "Ожидается согласование"  # 1C:UT: the only state in which the site may still change an order
 READY, CLOSED, DONE = "Готов к отгрузке", "Закрыт", "Завершен"
+CARD_PAYMENT = "Эквайринговая операция"
 OPERATION = "заказ товара"
 KNOWN_RATES = {
     "0": "0", "0.00": "0", "10": "10", "10.00": "10", "10/110": "10", "18": "18", "18.00": "18", "18/118": "18",
@@ -50,6 +51,9 @@ class _RollBack(ExchangeError):
     """The load breaks with an exception: nothing of it stays."""
 
 
+TRACKING = "Идентификатор отправления"
+
+
 @dataclass
 class Line:
     key: str  # of the goods in this infobase, with #characteristic
@@ -63,6 +67,16 @@ class Line:
     ratio: str = "1"
     rate: str = "20"  # "none" = without VAT
     cancelled: bool = False
+
+
+@dataclass
+class Receipt:
+    """ "Операция по платежной карте" that 1C made of what the site says of a payment; ``number`` is the site's."""
+
+    number: str
+    date: str
+    amount: str
+    method: str
 
 
 @dataclass
@@ -89,6 +103,8 @@ class Order:
     cancelled: bool = False
     payment: tuple[str, str] | None = None
     shipment: tuple[str, str] | None = None
+    tracking: str = ""  # of the parcel; "Идентификатор отправления" of the result, as Bitrix's module for 1C names it
+    receipts: list[Receipt] = field(default_factory=list)
     changed: bool = True  # registered for the node
     loaded: int = 0  # the exchange in which the site last changed it
     revision: int = 1
@@ -113,6 +129,14 @@ class Loaded:
     notes: list[ExchangeError] = field(default_factory=list)  # what a real 1C would do without a word
     confirmed: bool = True
     error: ExchangeError | None = None
+
+
+def _belongs(d: Any) -> bool:
+    """A payment or shipment beside its order: 3.1 keeps the documents of one order in one Контейнер."""
+    parent = d.getparent()
+    if parent.tag == "КоммерческаяИнформация":
+        return False
+    return parent.tag != "Контейнер" or bool(_text(d, "Основание") and _text(d, "ХозОперация").lower() != OPERATION)
 
 
 def local_now() -> datetime:
@@ -168,6 +192,7 @@ class Base:
                     "requisites": [(k, v) for k, v in o["requisites"]],
                     "payment": tuple(o["payment"]) if o["payment"] else None,
                     "shipment": tuple(o["shipment"]) if o["shipment"] else None,
+                    "receipts": [Receipt(**r) for r in o.get("receipts", ())],
                 }
             )
             for o in data["orders"]
@@ -205,7 +230,7 @@ class Base:
             text = _CONTROL.sub("", text)
         try:
             root = _parse(text)
-            documents = [d for d in root.iter("Документ") if d.getparent().tag in ("КоммерческаяИнформация", "Контейнер")]
+            documents = [d for d in root.iter("Документ") if not _belongs(d)]
             out.documents = len(documents)
             if root.get("_namespace"):
                 out.notes.append(ExchangeError(_("The document has an xmlns: 1C checks such a one strictly, write it without")))
@@ -259,6 +284,7 @@ class Base:
         )
         order.lines = self._lines(d, order, out)
         order.state = self._mapped_state(order)
+        order.receipts = self._receipts(d, order)
         order.cancelled = order.requisite("Отменен").lower() == "true"
         for line in order.lines:
             line.cancelled = order.cancelled
@@ -300,6 +326,27 @@ class Base:
     def _mapped_state(self, order: Order) -> str:
         names = ["Статус заказа"] if self.rules == "ut" else ["Статуса заказа ИД", "Статус заказа"]
         return next((self.states[v] for v in map(order.requisite, names) if v in self.states), AWAITS)
+
+    def _receipts(self, d: Any, order: Order) -> list[Receipt]:
+        """What was paid on the site. 1C:UT: "Заказ оплачен" with a method; 1C:UNF: documents of card payments that are not said to
+        be unpaid, and date, method and number in the head of the order, each of them for itself."""
+        method = order.requisite("Метод оплаты ИД") or order.requisite("Метод оплаты")
+        if self.rules == "ut":
+            paid = order.requisite("Заказ оплачен").lower() == "true" and method
+            return [Receipt("", order.date, decimal_text(order.total), order.requisite("Метод оплаты") or method)] if paid else []
+        said = [*d.findall("ПодчиненныеДокументы/ПодчиненныйДокумент")]
+        if d.getparent().tag == "Контейнер":
+            said += [x for x in d.getparent().findall("Документ") if _belongs(x) and _text(x, "Основание") == _text(d, "Ид")]
+        out = []
+        for x in said:
+            told = dict(_requisites(x))
+            if _text(x, "ХозОперация") == CARD_PAYMENT and told.get("Оплачено", "").lower() != "false":
+                number, amount = _text(x, "Номер"), decimal_text(_number(_text(x, "Сумма")))
+                out.append(Receipt(number, _moment(_text(x, "Дата"), _text(x, "Время")), amount, told.get("Метод оплаты", "")))
+        number, date = order.requisite("Номер платежного документа"), order.requisite("Дата оплаты")
+        if number and date and method:
+            out.append(Receipt(number, date, decimal_text(order.total), order.requisite("Метод оплаты") or method))
+        return out
 
     def _pickup(self, d: Any) -> None:
         """1C:UT reads a pickup point without looking whether its parts are there."""
@@ -466,6 +513,12 @@ class Base:
                 raise NeedsOwner(_("1C cannot {action} an order; it can {known}"), action=action, known=", ".join(ACTIONS))
         return self._touch(order)
 
+    def track(self, number: str, tracking: str) -> Order:
+        """The person who packs enters the number of the parcel. Raises NeedsOwner."""
+        order = self.order(number)
+        order.tracking = tracking
+        return self._touch(order)
+
     def change_line(self, number: str, line: int, *, quantity: str | None = None, price: str | None = None) -> Order:
         """Set quantity and price of a line (counted from 1); quantity "0" removes it. Raises NeedsOwner."""
         order = self.order(number)
@@ -542,7 +595,7 @@ class Base:
             counterparties=(party,),
             lines=lines,
             taxes=(Tax(included=o.tax_included, amount=tax),) if o.tax else (),
-            requisites=result_requisites(dialect, result),
+            requisites=(*result_requisites(dialect, result), *([(TRACKING, o.tracking)] if o.tracking else [])),
             deleted=o.deleted,
             number_1c=o.number_1c,
             date_1c=datetime.fromisoformat(o.date_1c),
