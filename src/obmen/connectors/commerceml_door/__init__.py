@@ -11,12 +11,18 @@ from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any
 
-from obmen.connectors.commerceml_door.api import CommerceMLFiles
+from obmen.connectors.commerceml_door.api import CommerceMLFiles, owners
 from obmen.connectors.commerceml_door.door import Door
 from obmen.connectors.commerceml_door.profiles import all_profiles
 from obmen.connectors.commerceml_door.settings import STREAMS, DoorSettings
 from obmen.core import contract
+from obmen.core.records import Kind
 from obmen.core.words import gettext_noop as _
+
+SHORT_NUMBERS = _(
+    "The other side takes numbers of orders of {count} signs at most: a longer one gets a short one that stays its own."
+)
+INTERVAL = _("Goods are taken once in {minutes} minutes at most: a call that comes sooner is told when to come again.")
 
 
 class CommerceMLDoor(contract.Connector):
@@ -24,6 +30,8 @@ class CommerceMLDoor(contract.Connector):
     title = _("1C and other systems by CommerceML (they call us)")
     aliases = ("commerceml", "1c", "onec", "cml", "door")
     settings = DoorSettings
+    family = "accounting"
+    about = _("Sends goods, prices and stock here, takes the orders and reports what became of them.")
     streams = STREAMS
     addresses = (
         "bitrix/admin/1c_exchange.php",  # what 1C:UT and UNF put behind a bare host name
@@ -41,6 +49,17 @@ class CommerceMLDoor(contract.Connector):
 
     def check(self) -> str:
         return _("This connection waits for calls; use “Check the connection” over there.")
+
+    def limits(self) -> Mapping[str, Sequence[tuple[str, Mapping[str, object]]]]:
+        said: list[tuple[str, Mapping[str, object]]] = []
+        if self.s.number_rule == "short":
+            said.append((SHORT_NUMBERS, {"count": self.s.number_length}))
+        if self.s.minimum_interval:
+            said.append((INTERVAL, {"minutes": self.s.minimum_interval}))
+        return {"settings": said}
+
+    def owners(self, kind: Kind, streams: Collection[str]) -> Mapping[str, str]:
+        return owners(self.s, kind, streams)
 
     def doors(self) -> Mapping[str, contract.Door]:
         return {"": Door()}

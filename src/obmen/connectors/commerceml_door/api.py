@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from pathlib import Path
@@ -12,14 +12,14 @@ from typing import Any
 
 import xxhash
 
-from obmen.connectors.commerceml_door import convert
+from obmen.connectors.commerceml_door import ahead, convert
+from obmen.connectors.commerceml_door.ahead import Ahead
 from obmen.connectors.commerceml_door.received import NOTES
 from obmen.connectors.commerceml_door.settings import ORDERS_IN, PRICES_IN, PRODUCTS_IN, STOCK_IN, STREAMS, DoorSettings
 from obmen.core.contract import BadRecord, Bookmark, Item, Known, Page, Receiving, StartAgain, SweepKey
 from obmen.core.records import Group, Kind, Offer, Product, Record
-from obmen.formats.commerceml import ahead, cut, records
-from obmen.formats.commerceml.ahead import Ahead
-from obmen.formats.commerceml.batches import Batch, FileBatches, Piece
+from obmen.formats.commerceml import cut, records
+from obmen.formats.commerceml.batches import Batch, FileBatches, guess
 from obmen.formats.commerceml.model import Document, Section, Unknown
 
 # Files whose records others point at come first. The names are those of 1C:UT 11, 1C:UNF 3 and Bitrix's modules 5–7.
@@ -75,8 +75,33 @@ def receiving(s: DoorSettings) -> Receiving:
         sweep_limit=s.sweep_limit,
         partial=convert.filters_groups(s) or not s.variants or s.import_mode in ("existing", "none"),
         orders=tuple(name for name, on in parts if on),
+        marks=dict(s.mark_states) if s.take_states else {},
         fingerprint=fingerprint(s),
     )
+
+
+# parts of an order's news (core/orders.py) and the fields of the card that they change
+PARTS_OF = {
+    "state": ("state",), "cancel": ("cancelled", "cancel_reason"), "payment": ("payments", "paid"),
+    "shipment": ("shipments", "shipped", "delivery"), "lines": ("lines", "total"),
+}  # fmt: skip
+
+
+def owners(s: DoorSettings, kind: Kind, streams: Collection[str]) -> Mapping[str, str]:
+    """Contract of Connector.owners: goods and groups by who owns which field, orders by which news of them are taken."""
+    rules = receiving(s)
+    if kind is Kind.ORDER:
+        taken = {field: "take" for part in rules.orders for field in PARTS_OF[part]}
+        return {"": "keep", **taken} if ORDERS_IN in streams else {}
+    if kind not in (Kind.PRODUCT, Kind.OFFER, Kind.GROUP) or rules.mode == "none":
+        return {}
+    others = "if_new" if rules.mode == "new" and kind is not Kind.GROUP else "take"
+    said = dict.fromkeys(("", *rules.owners(kind)), others) if PRODUCTS_IN in streams else {}
+    if others == "take" and said:
+        said |= rules.owners(kind)
+    if kind is Kind.OFFER and {PRODUCTS_IN, PRICES_IN, STOCK_IN} & set(streams):
+        said |= {field: others if stream in streams else "keep" for field, stream in (("prices", PRICES_IN), ("stock", STOCK_IN))}
+    return said
 
 
 def fingerprint(s: DoorSettings) -> bytes:
@@ -94,6 +119,7 @@ class CommerceMLFiles:
     streams: Collection[str] = STREAMS
     zone: tzinfo = UTC
     stream: str = PRODUCTS_IN
+    kinds: Collection[Kind] = tuple(Kind)
 
     def __post_init__(self) -> None:
         self.rules = receiving(self.s)
@@ -102,7 +128,8 @@ class CommerceMLFiles:
         self._slow: set[Path] = set()  # files that turned out to be of an odd shape in mid-way
         self._now: FileBatches | None = None
         self._ahead: Ahead | None = None
-        self._parsed: dict[bytes, Any] = {}  # of the batch that is being given out, by digest: equal bytes, equal record
+        self._made: Sequence[Any] | None = None  # what the second process has made of the batch that is being given out
+        self._parsed: dict[bytes, Any] = {}  # its records by digest: equal bytes, equal record
 
     def pages(self, since: Bookmark | None, known: Known) -> Iterator[Page]:
         """Pages of at most 500 records of one kind. The bookmark keeps the groups that a filter has to know later, when only
@@ -133,8 +160,11 @@ class CommerceMLFiles:
             if isinstance(batch, Unknown):
                 continue
             if batch.kind is Kind.GROUP:  # held together: a filter must know the whole tree before the first of them
-                self.tree.parents.update((piece.id, piece.parent) for piece in batch.pieces)
-                groups += self._items(batch)
+                items = self._items(batch)
+                self.tree.parents.update(
+                    (item.external_id, piece.parent) for item, piece in zip(items, batch.pieces, strict=True)
+                )
+                groups += items
                 continue
             if groups:
                 yield self._groups_page(groups)
@@ -163,21 +193,25 @@ class CommerceMLFiles:
         if not self._is_on(batch.kind):
             return False
         if self._ahead is None:
-            self._ahead = Ahead()
+            self._ahead = Ahead(self.s, self.streams)
         ranges = [(piece.place, len(piece.xml)) for piece in batch.pieces]
-        return self._ahead.submit(batches.path, batches.encoding, batch.kind, ranges)
+        return self._ahead.submit(batches.path, batches.encoding, batch.kind, ranges, new=self._is_new(batch))
+
+    def _is_new(self, batch: Batch) -> bool:
+        """Whether the batch most likely makes new cards, so that rows of them are of more use than records."""
+        if not batch.first or batch.kind not in (Kind.PRODUCT, Kind.OFFER) or self.rules.match.get(batch.kind):
+            return False
+        return self.s.variants and not convert.filters_groups(self.s)
 
     def _with_parsed(self, batch: Batch | Unknown, submitted: bool) -> Batch | Unknown:
-        self._parsed = {}
+        self._parsed, self._made = {}, None
         if submitted and self._ahead is not None and isinstance(batch, Batch):
-            found = self._ahead.take()
-            if found is not None:  # the child may be gone: then this process parses by itself
-                self._parsed = {piece.digest: record for piece, record in zip(batch.pieces, found, strict=True)}
+            made = self._ahead.take()  # None when the child is gone: then this process parses by itself
+            if made is not None:
+                found = list(zip(batch.pieces, made, strict=True))
+                self._parsed = {piece.digest: one for piece, one in found if one is not None and not isinstance(one, tuple)}
+                self._made = [one if isinstance(one, tuple) else None for one in made]
         return batch
-
-    def _where(self, piece: Piece) -> str:
-        assert self._now is not None
-        return f"{self._now.path.name}:{piece.place}"
 
     def _groups_page(self, items: Sequence[Item]) -> Page:
         bookmark = {"groups": self.tree.parents} if convert.filters_groups(self.s) else None
@@ -191,21 +225,22 @@ class CommerceMLFiles:
         whole = is_whole(section, batch.kind)
         items = self._items(batch)
         if batch.kind is Kind.PRODUCT and self.s.variants:
-            variants = [item for item in items if is_variant(item.external_id)]
+            variants = [item for item in items if convert.is_variant(item.external_id)]
             if variants:
                 yield Page(Kind.VARIANT, variants, done=batch.done, whole=whole, sweep=key)
-                items = [item for item in items if not is_variant(item.external_id)]
+                items = [item for item in items if not convert.is_variant(item.external_id)]
         yield Page(batch.kind, items, None, batch.unchanged, batch.done, 0, whole, key, batch.positions)
 
     def _items(self, batch: Batch) -> list[Item]:
         """A payload is the record's XML as UTF-8, with the id of its parent on a line before it where it has one."""
         assert self._now is not None
-        encoding = self._now.encoding
+        encoding, file = self._now.encoding, self._now.path.name
         out = []
-        for piece in batch.pieces:
-            xml = piece.xml if encoding == "utf-8" else piece.xml.decode(encoding, "replace").encode()
-            payload = f"{piece.parent}\n".encode() + xml if piece.parent else xml
-            out.append(Item(piece.id or piece.digest.hex(), payload, piece.digest, self._where(piece)))
+        for (place, raw, digest, parent), row in zip(batch.pieces, self._made or [None] * len(batch.pieces), strict=True):
+            xml = raw if encoding == "utf-8" else raw.decode(encoding, "replace").encode()
+            payload = f"{parent}\n".encode() + xml if parent else xml
+            key = row.key if row is not None else guess(raw, encoding) or digest.hex()
+            out.append(Item(key, payload, digest, f"{file}:{place}", row))
         return out
 
     def _is_on(self, kind: Kind) -> bool:
@@ -259,9 +294,3 @@ def _split(payload: bytes) -> tuple[str, bytes]:
         return "", payload
     parent, _line, xml = payload.partition(b"\n")
     return parent.decode(), xml
-
-
-def is_variant(key: str) -> bool:
-    """A card of product × characteristic: guid#guid. Bitrix writes id#id for a product without characteristics."""
-    product, _hash, characteristic = key.partition("#")
-    return bool(characteristic) and characteristic != product

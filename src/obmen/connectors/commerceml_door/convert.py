@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from decimal import Decimal
 
 from obmen.connectors.commerceml_door.settings import (
@@ -25,6 +25,7 @@ from obmen.connectors.commerceml_door.settings import (
     PaymentRule,
 )
 from obmen.core.contract import BadRecord
+from obmen.core.orders import is_delivery
 from obmen.core.records import (
     Counterparty,
     Group,
@@ -35,19 +36,26 @@ from obmen.core.records import (
     Payment,
     Price,
     Product,
-    Shipment,
     Stock,
 )
 from obmen.core.words import gettext_noop as _
 from obmen.formats.commerceml import values, writer
 from obmen.formats.commerceml.dialects import Dialect
-from obmen.formats.commerceml.model import Discount, Document, Line, Pairs, Tax, Unit, requisite
-
-DELIVERY_KEY, DELIVERY_NAME = "ORDER_DELIVERY", "Доставка заказа"
-ORDER, CASHLESS, CARD, SHIPPING = "Заказ товара", "Выплата безналичных денег", "Эквайринговая операция", "Отпуск товара"
-MONEY = ("Выплата наличных денег", CASHLESS, CARD)
-REFUNDS = ("Возврат наличных денег", "Возврат безналичных денег")
-
+from obmen.formats.commerceml.model import Discount, Document, DocumentPayment, Line, Pairs, Tax, Unit, requisite
+from obmen.formats.commerceml.orders import (
+    CARD,
+    CASHLESS,
+    DELIVERY_KEY,
+    DELIVERY_NAME,
+    MONEY,
+    ORDER,
+    REFUNDS,
+    SHIPPING,
+    flag,
+    subordinate,
+    unit_of,
+    when,
+)
 
 # --- goods -----------------------------------------------------------------------------------------------------------------
 
@@ -71,6 +79,12 @@ class Tree:
         if s.root_group and s.root_group not in above:
             return False
         return not s.group_filter or any(k in s.group_filter for k in above)
+
+
+def is_variant(key: str) -> bool:
+    """A card of product × characteristic: guid#guid. Bitrix writes id#id for a product without characteristics."""
+    product, _hash, characteristic = key.partition("#")
+    return bool(characteristic) and characteristic != product
 
 
 def filters_groups(s: DoorSettings) -> bool:
@@ -107,6 +121,8 @@ def product(record: Product, s: DoorSettings, tree: Tree) -> Product | None:
         changes["groups"] = tuple(key for key in record.groups if key != s.root_group and tree.inside(key, s))
     if not s.variants and "#" in record.key:
         changes |= _parent_only(record)
+    elif not record.deleted and ("ПометкаУдаления", "true") in (record.requisites or ()):  # neither attribute nor element
+        changes["deleted"] = True
     return replace(record, **changes) if changes else record  # type: ignore[arg-type]
 
 
@@ -269,8 +285,9 @@ def document(order: Order, record_id: int, s: DoorSettings, dialect: Dialect, wo
         lines=lines,
         taxes=_taxes(order),
         discounts=(Discount("Скидка на заказ", order.discount, included=False),) if order.discount > 0 else (),
-        subordinate=tuple(_payment_documents(order, s, dialect, words, zone)) if dialect.subordinate else (),
-        requisites=_requisites(order, number, made, s, words, zone),
+        payments=tuple(_payments(order, s, words, zone)) if dialect.payments else (),
+        subordinate=tuple(_payment_documents(order, s, words, zone)) if has_documents(dialect) else (),
+        requisites=_requisites(order, number, made, s, dialect, words, zone),
         deleted=True if order.deleted else None,
         comment=order.comment or None,
     )
@@ -291,19 +308,15 @@ def _buyer(order: Order) -> Counterparty:
 
 
 def _lines(order: Order, s: DoorSettings) -> Iterator[Line]:
-    goods = [line for line in order.lines if not _is_delivery(line)]
+    goods = [line for line in order.lines if not is_delivery(line)]
     if s.delivery_line:
         yield from _delivery_lines(order)
     for line in goods:
         yield _line(line, s)
 
 
-def _is_delivery(line: OrderLine) -> bool:
-    return line.kind == "delivery" or line.offer == DELIVERY_KEY
-
-
 def _delivery_lines(order: Order) -> Iterator[Line]:
-    said = [line for line in order.lines if _is_delivery(line)]
+    said = [line for line in order.lines if is_delivery(line)]
     price = sum((line.total for line in said), Decimal(0)) if said else (order.delivery.price if order.delivery else None)
     if not price or price < 0:
         return
@@ -334,7 +347,7 @@ def _line(line: OrderLine, s: DoorSettings) -> Line:
         key=key,
         name=name,
         article=line.article,
-        unit=_unit(line.unit),
+        unit=unit_of(line.unit),
         ratio=line.ratio,
         price=line.price,
         quantity=line.quantity,
@@ -342,20 +355,11 @@ def _line(line: OrderLine, s: DoorSettings) -> Line:
         rate=rate,
         taxes=(Tax("НДС", True, line.vat_amount, rate),) if rate and line.vat_amount is not None else (),
         discounts=(Discount("Скидка на товар", line.discount, included=True),) if line.discount > 0 else (),
-        requisites=(("ВидНоменклатуры", kind), ("ТипНоменклатуры", kind), *line.requisites),
+        requisites=(
+            *((n, kind) for n in ("ВидНоменклатуры", "ТипНоменклатуры") if n not in dict(line.requisites)),
+            *line.requisites,
+        ),
     )
-
-
-def _unit(said: str) -> Unit:
-    """The unit with its ОКЕИ code; an unnamed one is a piece, since every line must name one or none may (1C:UT 11.5)."""
-    text = said.strip() or "796"
-    code = (
-        text if text in writer.UNITS else next((c for c, (short, *_r) in writer.UNITS.items() if short == text.rstrip(".")), "")
-    )
-    if not code:
-        return Unit(text)
-    short, full, international = writer.UNITS[code]
-    return Unit(short, code, full, international)
 
 
 def _taxes(order: Order) -> tuple[Tax, ...]:
@@ -367,7 +371,21 @@ def _taxes(order: Order) -> tuple[Tax, ...]:
     return (Tax("НДС", True, sum(amounts, Decimal(0)) if amounts else None, next(iter(rates)) if len(rates) == 1 else None),)
 
 
-def _payment_documents(order: Order, s: DoorSettings, dialect: Dialect, words: Words, zone: tzinfo) -> Iterator[Document]:
+def has_documents(dialect: Dialect) -> bool:
+    """Payments go as documents: below the order (2.10), or beside it in its container (3.1)."""
+    return dialect.subordinate or dialect.container
+
+
+def _payments(order: Order, s: DoorSettings, words: Words, zone: tzinfo) -> Iterator[DocumentPayment]:
+    """Оплаты of CommerceML 2.09: what has been paid."""
+    for payment in order.payments:
+        if payment.paid and not payment.refund:
+            key, name = _method(payment, s, words)
+            date = payment.date.astimezone(zone).replace(tzinfo=None, microsecond=0) if payment.date else None
+            yield DocumentPayment(payment.number, payment.key, date, payment.amount, name, key)
+
+
+def _payment_documents(order: Order, s: DoorSettings, words: Words, zone: tzinfo) -> Iterator[Document]:
     for i, payment in enumerate(order.payments, 1):
         local = payment.date.astimezone(zone) if payment.date else order.date.astimezone(zone)
         key, name = _method(payment, s, words)
@@ -402,7 +420,7 @@ def _method(payment: Payment, s: DoorSettings, words: Words) -> tuple[str, str]:
     return words.payments.get(payment.method_key, (payment.method_key, payment.method))
 
 
-def _requisites(order: Order, number: str, made: bool, s: DoorSettings, words: Words, zone: tzinfo) -> Pairs:
+def _requisites(order: Order, number: str, made: bool, s: DoorSettings, dialect: Dialect, words: Words, zone: tzinfo) -> Pairs:
     pairs: list[tuple[str, str]] = []
     if made:
         pairs.append((s.full_number_requisite, s.number_prefix + order.number.strip()))
@@ -410,7 +428,7 @@ def _requisites(order: Order, number: str, made: bool, s: DoorSettings, words: W
         key, name = words.states.get(order.state, (order.state, order.state))
         pairs += [("Статус заказа", name), ("Статуса заказа ИД", key)]
     pairs += [("Отменен", "true" if order.cancelled else "false"), ("Причина отмены", order.cancel_reason)]
-    pairs += _payment_requisites(order, s, words, zone)
+    pairs += _payment_requisites(order, s, dialect, words, zone)
     pairs += _delivery_requisites(order, words)
     pairs.append(("Сайт", order.site))
     if s.options == "requisite":
@@ -422,15 +440,19 @@ def _requisites(order: Order, number: str, made: bool, s: DoorSettings, words: W
     return tuple((name, value) for name, value in pairs if value)
 
 
-def _payment_requisites(order: Order, s: DoorSettings, words: Words, zone: tzinfo) -> list[tuple[str, str]]:
-    """The paid payment, else the first one: the head of an order has room for one."""
+def _payment_requisites(order: Order, s: DoorSettings, dialect: Dialect, words: Words, zone: tzinfo) -> list[tuple[str, str]]:
+    """The paid payment, else the first one: the head of an order has room for one.
+
+    1C:UNF makes a payment of date, method and number in the head and another one of each payment document, so an order with
+    documents says date and number in these alone.
+    """
     payments = [p for p in order.payments if not p.refund]
     main = next((p for p in payments if p.paid), payments[0] if payments else None)
     pairs: list[tuple[str, str]] = []
     if main:
         key, name = _method(main, s, words)
         pairs += [("Метод оплаты ИД", key), ("Метод оплаты", name)]
-        if main.paid:
+        if main.paid and not has_documents(dialect):
             when = f"{main.date.astimezone(zone):%Y-%m-%dT%H:%M:%S}" if main.date else ""
             pairs += [("Дата оплаты", when), ("Номер платежного документа", main.number)]
     elif s.forced_method:
@@ -490,7 +512,7 @@ def fill(template: str, order: Order) -> str:
 def order_news(doc: Document, s: DoorSettings, zone: tzinfo) -> OrderNews:
     """What one Документ says of an order: 1C:UT's requisites, 1C:UNF's additions, subordinate documents and those of a container."""
     if doc.base and doc.operation in (*MONEY, *REFUNDS, SHIPPING):
-        payments, shipments = _subordinate([doc], zone)
+        payments, shipments = subordinate([doc], zone)
         return OrderNews(key=f"{doc.base}#{doc.id}", number=doc.base, payments=payments, shipments=shipments)
 
     def said(*names: str) -> str:
@@ -498,7 +520,7 @@ def order_news(doc: Document, s: DoorSettings, zone: tzinfo) -> OrderNews:
 
     number = doc.number.strip()
     made = MADE.fullmatch(number)
-    payments, shipments = _subordinate(doc.subordinate, zone)
+    payments, shipments = subordinate(doc.subordinate, zone)
     payments += tuple(
         Payment(
             p.number or p.transaction or "",
@@ -511,26 +533,26 @@ def order_news(doc: Document, s: DoorSettings, zone: tzinfo) -> OrderNews:
         )
         for p in doc.payments
     )
-    pay_number, pay_date = said("Номер оплаты по 1С"), _when(said("Дата оплаты по 1С"), zone)
-    ship_number, ship_date = said("Номер отгрузки по 1С"), _when(said("Дата отгрузки по 1С"), zone)
-    deleted = doc.deleted if doc.deleted is not None else _flag(said("ПометкаУдаления"))
+    pay_number, pay_date = said("Номер оплаты по 1С"), when(said("Дата оплаты по 1С"), zone)
+    ship_number, ship_date = said("Номер отгрузки по 1С"), when(said("Дата отгрузки по 1С"), zone)
+    deleted = doc.deleted if doc.deleted is not None else flag(said("ПометкаУдаления"))
     return OrderNews(
         key=doc.id or number,
         number=number.removeprefix(s.number_prefix) if s.number_prefix and not made else number,
         full_number=said(s.full_number_requisite).removeprefix(s.number_prefix),
         record=int(made.group(1)) if made else None,
         number_there=doc.number_1c or said("Номер по 1С"),
-        date_there=values.utc(doc.date_1c, zone) or _when(said("Дата по 1С"), zone),
+        date_there=values.utc(doc.date_1c, zone) or when(said("Дата по 1С"), zone),
         state=said("Статуса заказа ИД"),
         state_name=said("Статус заказа"),
-        cancelled=_flag(said("Отменен")),
+        cancelled=flag(said("Отменен")),
         cancel_reason=said("Причина отмены"),
         deleted=deleted,
-        posted=_flag(said("Проведен")),
-        paid=True if pay_number or pay_date else _flag(said("Оплачен", "Заказ оплачен")),
+        posted=flag(said("Проведен")),
+        paid=True if pay_number or pay_date else flag(said("Оплачен", "Заказ оплачен")),
         payment_number=pay_number,
         payment_date=pay_date,
-        shipped=True if ship_number or ship_date else _flag(said("Отгружен")),
+        shipped=True if ship_number or ship_date else flag(said("Отгружен")),
         shipment_number=ship_number,
         shipment_date=ship_date,
         tracking=said("Идентификатор отправления", "Трек-номер"),
@@ -543,41 +565,6 @@ def order_news(doc: Document, s: DoorSettings, zone: tzinfo) -> OrderNews:
         version=doc.version,
         requisites=doc.requisites,
     )
-
-
-def _subordinate(documents: Sequence[Document], zone: tzinfo) -> tuple[tuple[Payment, ...], tuple[Shipment, ...]]:
-    payments, shipments = [], []
-    for doc in documents:
-        operation = doc.operation.strip()
-        if operation in (*MONEY, *REFUNDS):
-            paid = _flag(doc.requisite("Оплачен") or doc.requisite("Оплачено") or "")
-            payments.append(
-                Payment(
-                    doc.id,
-                    doc.total or Decimal(0),
-                    method=doc.requisite("Метод оплаты") or "",
-                    method_key=doc.requisite("Метод оплаты ИД") or "",
-                    number=doc.requisite("Номер платежного документа") or doc.number,
-                    date=_when(doc.requisite("Дата оплаты") or doc.requisite("Дата оплаты по 1С") or "", zone)
-                    or doc.moment(zone),
-                    paid=bool(paid) and not doc.deleted,
-                    refund=operation in REFUNDS or bool(_flag(doc.requisite("Признак возврата") or "")),
-                    currency=values.currency(doc.currency),
-                )
-            )
-        elif operation == SHIPPING:
-            shipments.append(
-                Shipment(
-                    doc.id,
-                    number=doc.requisite("Номер документа отгрузки") or doc.number,
-                    date=_when(doc.requisite("Дата документа отгрузки") or "", zone) or doc.moment(zone),
-                    shipped=bool(_flag(doc.requisite("Отгружен") or doc.requisite("Отгружено") or "")) and not doc.deleted,
-                    tracking=doc.requisite("Идентификатор отправления") or "",
-                    method=doc.requisite("Метод доставки") or "",
-                    amount=doc.total,
-                )
-            )
-    return tuple(payments), tuple(shipments)
 
 
 def _said_line(line: Line) -> OrderLine:
@@ -600,17 +587,3 @@ def _said_line(line: Line) -> OrderLine:
         ratio=line.ratio or Decimal(1),
         requisites=line.requisites,
     )
-
-
-def _flag(text: str) -> bool | None:
-    try:
-        return values.boolean(text) if text else None
-    except ValueError:
-        return None
-
-
-def _when(text: str, zone: tzinfo) -> datetime | None:
-    try:
-        return values.utc(values.moment(text), zone)
-    except ValueError:
-        return None

@@ -15,7 +15,8 @@ from typing import Any
 
 from obmen.core.contract import NeedsOwner
 from obmen.core.policy import POLICIES
-from obmen.core.settings import setting
+from obmen.core.records import Subject
+from obmen.core.settings import Shape, setting
 from obmen.core.words import gettext_noop as _
 from obmen.formats.commerceml.dialects import DIALECTS
 
@@ -128,7 +129,10 @@ class DoorSettings:
     variants: bool = setting(
         True,
         _("Variants of goods"),
-        _("Off: characteristics are not kept apart. One product with its parent's price and the sum of quantities is made."),
+        _(
+            "Off: offers of characteristics are left out and counted; a product keeps its own offer with its own price and "
+            "quantity. Switch modifications off over there, too."
+        ),
         tab="products",
         reparse=True,
     )
@@ -247,8 +251,9 @@ class DoorSettings:
     send_states: tuple[str, ...] = setting(
         (),
         _("States of orders that are sent"),
-        _("Ids of our order states; none chosen sends orders in any state."),
+        _("Our order states; none chosen sends orders in any state."),
         tab="orders",
+        subject=Subject.ORDER_STATE,
     )
     send_state: bool = setting(
         True,
@@ -257,7 +262,12 @@ class DoorSettings:
         tab="orders",
     )
     company: str = setting(
-        "", _("Company"), _("Only orders of this supplier company are sent; empty sends those of every company."), tab="orders"
+        "",
+        _("Company"),
+        _("Only orders of this supplier company are sent; empty sends those of every company."),
+        tab="orders",
+        kind="reference",
+        subject="company",
     )
     payment_rules: str = setting(
         "",
@@ -268,6 +278,11 @@ class DoorSettings:
         ),
         tab="orders",
         kind="json",
+        shape=Shape(
+            "paymentrules",
+            (("status", _("State of the order"), Subject.ORDER_STATE), ("gateway", _("Payment gateway"), "")),
+            (("paymentmethod_name", _("Payment method in 1C, its exact name")),),
+        ),
     )
     payment_method: str = setting(
         "",
@@ -326,6 +341,15 @@ class DoorSettings:
     take_shipments: bool = setting(True, _("Load shipments"), _("What is shipped over there becomes shipped here."), tab="orders")
     take_cancels: bool = setting(
         True, _("Load cancellations"), _("An order that is cancelled or deleted over there is cancelled here."), tab="orders"
+    )
+    mark_states: dict[str, str] = setting(
+        {},
+        _("States by 1C's marks"),
+        _(
+            "1C:UT reports no states, only marks: write posted, paid, shipped or cancelled and beside it the state of ours that an "
+            "order gets when the mark is new. A state that is reported itself comes before."
+        ),
+        tab="orders",
     )
     orders_per_query: int = setting(
         0, _("Orders in one answer"), _("The rest comes with the next exchange; 0 sends all that wait."), tab="orders", minimum=0
