@@ -1,5 +1,5 @@
 """Loaded by Django's admin when it starts: registers every page."""
 
-from obmen.web import books, connections, exchange, people
+from obmen.web import books, connections, journal, notices, packages, parked, people, runs, tokens
 
-__all__ = ["books", "connections", "exchange", "people"]
+__all__ = ["books", "connections", "journal", "notices", "packages", "parked", "people", "runs", "tokens"]

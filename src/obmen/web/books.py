@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,8 @@ from django import forms
 from django.contrib import messages
 from django.contrib.admin import SimpleListFilter
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Sum
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum, TextField, Value
+from django.db.models.functions import Cast
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -28,62 +30,44 @@ from unfold.contrib.filters.admin import (
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from obmen.store import models
-from obmen.store.orders import order_record, save_order
-from obmen.web import labels
+from obmen.core.records import Kind
+from obmen.store import holding, journal, models, reservations
+from obmen.store.orders import order_record, save_order, tracking_of, with_parts, with_tracking
+from obmen.web import labels, systems, timeline
+from obmen.web.asking import as_id, send_soon, who
 from obmen.web.lists import ListAdmin, names_of
 from obmen.web.site import site
 from obmen.web.templatetags.obmen import amount, money
 
-HISTORY = 50  # versions shown on a card
 
-
-def links(kinds: Sequence[str], record_id: int) -> list[dict[str, Any]]:
-    """One row for each connection: what the record is called there."""
-    connections = {c.pk: c for c in models.Connection.objects.only("id", "name")}
-    rows = models.Link.objects.filter(connection_id__in=connections, kind__in=kinds, record_id=record_id)
-    return [{"connection": connections[link.connection_id], "link": link} for link in rows]
-
-
-def history(kinds: Sequence[str], record_id: int) -> dict[str, Any]:
-    """Versions with their field-level differences, and what people and doors did with the record; newest first."""
-    rows = list(models.RecordChange.objects.filter(record_kind__in=kinds, record_id=record_id).order_by("-id")[:HISTORY])
-    runs = {r.pk: r for r in models.Run.objects.filter(pk__in={c.run_id for c in rows}).select_related("connection")}
-    changes = [{"change": c, "run": runs.get(c.run_id), "fields": list((c.changes or {}).items())} for c in rows]
-    journal = models.JournalEntry.objects.filter(record_kind__in=kinds, record_id=record_id).select_related("connection")
-    return {"changes": changes, "journal": list(journal[:HISTORY])}
-
-
-def picture_ids(paths: Iterable[str]) -> dict[str, int]:
-    wanted = list(paths)
-    if not wanted:
-        return {}
-    sources = list(models.Connection.objects.values_list("pk", flat=True))
-    return dict(models.Picture.objects.filter(source_id__in=sources, path__in=wanted).values_list("path", "pk"))
+def story(request: HttpRequest, kinds: Sequence[str], record_id: int, **about: Any) -> dict[str, Any]:
+    """For a card's template: the time line, whose word each field is, and what each system knows of the record."""
+    newest_first = request.GET.get("line") != "oldest"
+    others = about.pop("others", ())
+    line = timeline.line(
+        kinds, record_id, journal=request.user.has_perm("store.view_journalentry"), newest_first=newest_first, **about
+    )
+    return {"line": line, "newest_first": newest_first, "said": line.said, "systems": systems.of(kinds, record_id, others)}
 
 
 def prices_of(offers: Sequence[models.Offer]) -> dict[int, list[dict[str, Any]]]:
-    """{offer id: [{kind, value, currency, min_quantity}, …]} in two queries."""
-    rows = list(models.Price.objects.filter(offer_id__in=[o.pk for o in offers]).order_by("kind_id", "min_quantity"))
-    names = names_of(models.Reference, {p.kind_id for p in rows})
+    """{offer id: [{kind, value, currency, min_quantity}, …]}, with the kind's name."""
+    rows = models.Price.objects.filter(offer_id__in=[o.pk for o in offers]).order_by("kind_id", "min_quantity")
     found = defaultdict(list)
-    for p in rows:
+    for p, kind in ((p, p.kind_name) for p in rows.annotate(kind_name=F("kind__name"))):
         found[p.offer_id].append(
             {
-                "kind": names.get(p.kind_id, ""), "value": p.value, "currency": p.currency, "from": p.min_quantity
+                "kind": kind or "", "value": p.value, "currency": p.currency, "from": p.min_quantity
             }
         )  # fmt: skip
     return found
 
 
 def stock_of(offers: Sequence[models.Offer]) -> dict[int, list[dict[str, Any]]]:
-    rows = list(models.StockLevel.objects.filter(offer_id__in=[o.pk for o in offers]).order_by("warehouse_id"))
-    warehouses = {r.pk: r for r in models.Reference.objects.filter(pk__in={s.warehouse_id for s in rows})}
+    rows = models.StockLevel.objects.filter(offer_id__in=[o.pk for o in offers]).order_by("warehouse_id")
     found = defaultdict(list)
-    for s in rows:
-        warehouse = warehouses.get(s.warehouse_id)
-        name = warehouse.name if warehouse and warehouse.key else now_("total")
-        found[s.offer_id].append({"warehouse": name, "quantity": s.quantity})
+    for s in rows.annotate(place=F("warehouse__name"), place_key=F("warehouse__key")):
+        found[s.offer_id].append({"warehouse": s.place if s.place_key else now_("total"), "quantity": s.quantity})
     return found
 
 
@@ -93,6 +77,41 @@ def dress_offers(offers: Sequence[models.Offer]) -> Sequence[models.Offer]:
         offer.price_rows, offer.stock_rows = prices[offer.pk], stock[offer.pk]
         offer.stock_total = sum(s["quantity"] for s in offer.stock_rows) if offer.stock_rows else None
     return offers
+
+
+def whole(rows: QuerySet[Any], object_id: str) -> Any:
+    """The record for its card, with everything that the list leaves out; None when there is none."""
+    return rows.filter(pk=object_id).first() if as_id(str(object_id)) else None
+
+
+def names_of_product(product: models.Product) -> dict[str, dict[str, tuple[str, str]]]:
+    """What a product names by key, in one query: {"group" | "unit" | "property" | "picture": {key: (name or row, values as JSON)}}."""
+    nothing = Value("", output_field=TextField())
+
+    def rows(what: str, found: QuerySet[Any], key: str, name: str, values: Any = nothing) -> QuerySet[Any, Any]:
+        return found.order_by().values_list(
+            Value(what, output_field=TextField()), Cast(key, TextField()), Cast(name, TextField()), values
+        )
+
+    sources = models.Connection.objects.order_by().values("pk")  # the index begins with it
+    keys = [key for key, _values in product.properties]
+    asked = rows("group", models.Group.objects.filter(key__in=product.groups), "key", "name").union(
+        rows("unit", models.Reference.objects.filter(subject="unit", key=product.unit), "key", "name"),
+        rows("property", models.Property.objects.filter(key__in=keys), "key", "name", Cast("values", TextField())),
+        rows("picture", models.Picture.objects.filter(source_id__in=sources, path__in=product.pictures), "path", "pk"),
+        all=True,
+    )
+    found: dict[str, dict[str, tuple[str, str]]] = {what: {} for what in ("group", "unit", "property", "picture")}
+    for what, key, name, values in asked:
+        found[what][key] = name, values
+    return found
+
+
+def _said_property(known: tuple[str, str] | None, key: str, values: Sequence[str]) -> dict[str, Any]:
+    """A property by its name, its values by theirs where it is a list of them."""
+    name, listed = known or (key, "")
+    words = dict(json.loads(listed)) if listed else {}
+    return {"name": name, "values": [words.get(v, v) for v in values]}
 
 
 class MarkedFilter(SimpleListFilter):
@@ -119,6 +138,9 @@ class ProductAdmin(ListAdmin):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).defer("description", "full_name", "properties", "requisites", "extra")
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> models.Product | None:
+        return whole(super().get_queryset(request), object_id)
 
     def dress(self, products: list[models.Product]) -> None:
         groups = names_of(models.Group, {p.group_id for p in products})
@@ -161,25 +183,15 @@ class ProductAdmin(ListAdmin):
 
     def card(self, request: HttpRequest, record: models.Product) -> dict[str, Any]:
         offers = list(models.Offer.objects.filter(product_id=record.pk).order_by("id")[:500])
-        pictures = picture_ids(record.pictures)
-        keys = [key for key, _values in record.properties]
-        properties = {p.key: p for p in models.Property.objects.filter(key__in=keys)}
-        groups = dict(models.Group.objects.filter(key__in=record.groups).values_list("key", "name"))
-        unit = models.Reference.objects.filter(subject="unit", key=record.unit).values_list("name", flat=True).first()
+        names = names_of_product(record)
+        properties, groups = names["property"], names["group"]
         return {
             "offers": dress_offers(offers),
-            "pictures": [{"path": p, "id": pictures.get(p)} for p in record.pictures],
-            "properties": [
-                {
-                    "name": properties[key].name if key in properties else key,
-                    "values": [dict(properties[key].values).get(v, v) if key in properties else v for v in values],
-                }
-                for key, values in record.properties
-            ],
-            "groups": [groups.get(key, key) for key in record.groups],
-            "unit": unit or record.unit,
-            "links": links(("product", "variant"), record.pk),
-            "history": history(("product", "variant"), record.pk),
+            "pictures": [{"path": p, "id": names["picture"].get(p, ("", ""))[0]} for p in record.pictures],
+            "properties": [_said_property(properties.get(key), key, values) for key, values in record.properties],
+            "groups": [groups[key][0] if key in groups else key for key in record.groups],
+            "unit": names["unit"].get(record.unit, ("", ""))[0] or record.unit,
+            **story(request, ("product", "variant"), record.pk, others=[("offer", o.pk) for o in offers[:1]]),
         }
 
 
@@ -237,7 +249,8 @@ class OfferAdmin(ListAdmin):
 
     def card(self, request: HttpRequest, record: models.Offer) -> dict[str, Any]:
         dress_offers([record])
-        return {"links": links(("offer",), record.pk), "history": history(("offer", "prices", "stock"), record.pk)}
+        record.reserved = reservations.of_offers({record.pk: record.key}).get(record.pk)
+        return story(request, ("offer", "prices", "stock"), record.pk)
 
 
 class GroupAdmin(ListAdmin):
@@ -275,8 +288,7 @@ class GroupAdmin(ListAdmin):
     def card(self, request: HttpRequest, record: models.Group) -> dict[str, Any]:
         return {
             "children": list(record.children.all()[:500]),
-            "links": links(("group",), record.pk),
-            "history": history(("group",), record.pk),
+            **story(request, ("group",), record.pk),
             "products": models.Product.objects.filter(group_id=record.pk).count(),
         }
 
@@ -317,8 +329,7 @@ class PropertyAdmin(ListAdmin):
     def card(self, request: HttpRequest, record: models.Property) -> dict[str, Any]:
         return {
             "kind": self.kind_title(record),
-            "links": links(("property",), record.pk),
-            "history": history(("property",), record.pk),
+            **story(request, ("property",), record.pk),
         }
 
 
@@ -341,6 +352,16 @@ class ReferenceAdmin(ListAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
         return ("subject", "key") if obj else ()  # mappings and prices point at the key
 
+    def save_model(self, request: HttpRequest, obj: models.Reference, form: Any, change: bool) -> None:
+        before = {name: form.initial.get(name) for name in form.changed_data}
+        super().save_model(request, obj, form, change)
+        facts = {"subject": obj.subject, "name": obj.name}
+        if not change:
+            journal.note(None, "reference.added", who(request), **facts)
+        elif before:
+            changes = {name: [old, getattr(obj, name)] for name, old in before.items()}
+            journal.note(None, "reference.changed", who(request), **facts, changes=changes)
+
 
 class CounterpartyAdmin(ListAdmin):
     card_template = "obmen/counterparty.html"
@@ -362,17 +383,23 @@ class CounterpartyAdmin(ListAdmin):
         return {
             "orders": dress_orders(list(record.orders.all()[:20])),
             "totals": totals,
-            "links": links(("counterparty",), record.pk),
-            "history": history(("counterparty",), record.pk),
+            **story(request, ("counterparty",), record.pk, source=record.source),
         }
+
+
+def card_of_line() -> QuerySet[Any]:
+    """The offer that a line names by its key, found by whose id it is: keys of offers have no index."""
+    connections = models.Connection.objects.order_by().values("pk")
+    links = models.Link.objects.filter(connection_id__in=connections, kind=Kind.OFFER, external_id=OuterRef(OuterRef("offer")))
+    return models.Offer.objects.filter(pk__in=links.values("record_id"), key=OuterRef("offer")).order_by().values("pk")[:1]
 
 
 def order_states() -> dict[str, str]:
     return dict(models.Reference.objects.filter(subject="order_state").values_list("key", "name"))
 
 
-def dress_orders(orders: list[models.Order]) -> list[models.Order]:
-    states = order_states()
+def dress_orders(orders: list[models.Order], states: Mapping[str, str] | None = None) -> list[models.Order]:
+    states = order_states() if states is None else states
     for o in orders:
         o.state_name = states.get(o.state, o.state)
     return orders
@@ -393,11 +420,11 @@ class OrderChange(forms.Form):
     """What a person may change on an order here; the rest belongs to the systems that exchange it."""
 
     state = forms.ChoiceField(label=_("state"), required=False, widget=UnfoldAdminSelectWidget)
+    tracking = forms.CharField(label=_("tracking number"), required=False, max_length=200, widget=UnfoldAdminTextInputWidget)
     comment = forms.CharField(label=_("comment"), required=False, max_length=4000, widget=UnfoldAdminTextInputWidget)
 
-    def __init__(self, *args: Any, order: models.Order, **kw: Any) -> None:
-        super().__init__(*args, initial={"state": order.state, "comment": order.comment}, **kw)
-        states = order_states()
+    def __init__(self, *args: Any, order: models.Order, tracking: str, states: dict[str, str], **kw: Any) -> None:
+        super().__init__(*args, initial={"state": order.state, "tracking": tracking, "comment": order.comment}, **kw)
         if order.state not in states:
             states = {order.state: order.state or "–", **states}
         self.fields["state"].choices = list(states.items())
@@ -406,12 +433,13 @@ class OrderChange(forms.Form):
 
 class OrderAdmin(ListAdmin):
     card_template = "obmen/order.html"
-    list_display = ("number", "date", "state_label", "buyer_name", "sum", "paid_label", "source")
+    list_display = ("number", "date", "state_label", "buyer_name", "sum", "paid_label", "held_label", "source")
     list_filter = (
         StateFilter,
         ("source", RelatedDropdownFilter),
         ("date", RangeDateTimeFilter),
         ("cancelled", BooleanRadioFilter),
+        ("held", BooleanRadioFilter),
     )
     indexed = ("number", "key")
     look_in = ("counterparty__name", "counterparty__phone")
@@ -443,43 +471,127 @@ class OrderAdmin(ListAdmin):
             return None
         return ("paid", now_("paid")) if o.paid else ("unpaid", now_("not paid"))
 
+    @display(description=_("on hold"), label={"held": "warning"})
+    def held_label(self, o: models.Order) -> Any:
+        if not o.held:
+            return None
+        return "held", f"{o.held_by}: {o.held_text}" if o.held_text else o.held_by or now_("on hold")
+
     def get_urls(self) -> list[URLPattern]:
-        change = path("<int:order_id>/edit/", self.admin_site.admin_view(require_POST(self.edit)), name="store_order_edit")
-        return [change, *super().get_urls()]
+        views = {"edit": self.edit, "hold": self.hold, "release": self.release, "resend": self.resend}
+        deeds = [
+            path(f"<int:order_id>/{name}/", self.admin_site.admin_view(require_POST(view)), name=f"store_order_{name}")
+            for name, view in views.items()
+        ]
+        return [*deeds, *super().get_urls()]
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> models.Order | None:
+        return whole(self.get_queryset(request).select_related("counterparty", "source"), object_id)
 
     def card(self, request: HttpRequest, record: models.Order, form: OrderChange | None = None) -> dict[str, Any]:
-        dress_orders([record])
-        lines = list(record.lines.all())
-        known = dict(models.Offer.objects.filter(key__in=[x.offer for x in lines if x.offer]).values_list("key", "pk"))
-        for line in lines:
-            line.offer_id = known.get(line.offer)
+        states = order_states()
+        dress_orders([record], states)
+        lines = list(record.lines.annotate(offer_id=Subquery(card_of_line())))
+        payments, shipments = list(record.payments.all()), list(record.shipments.all())
+        tracking = (record.delivery or {}).get("tracking") or next((s.tracking for s in reversed(shipments) if s.tracking), "")
         may_change = request.user.has_perm("store.change_order")
-        waiting = {o.connection_id: o for o in models.Outbox.objects.filter(kind="order", record_id=record.pk)}
-        names = {c.pk: c for c in models.Connection.objects.only("id", "name")}
+        told = story(
+            request, ("order",), record.pk, payments={p.pk: p.number or p.key for p in payments}, source=record.source,
+            states=states,
+        )  # fmt: skip
         return {
             "lines": lines,
-            "payments": list(record.payments.all()),
-            "shipments": list(record.shipments.all()),
-            "links": links(("order",), record.pk),
-            "waiting": [{"connection": names[pk], "row": row} for pk, row in waiting.items() if pk in names],
-            "history": history(("order",), record.pk),
-            "form": (form or OrderChange(order=record)) if may_change else None,
+            "payments": payments,
+            "shipments": shipments,
+            "tracking": tracking,
+            **told,
+            "takers": [s for s in told["systems"] if s.takes],
+            "may_change": may_change,
+            "form": (form or OrderChange(order=record, tracking=tracking, states=states)) if may_change else None,
         }
 
     def edit(self, request: HttpRequest, order_id: int) -> HttpResponse:
-        order = self.one(request, str(order_id), "change")
-        if order is None:
-            raise Http404
-        form = OrderChange(request.POST, order=order)
+        order = self._changeable(request, order_id)
+        record = order_record(with_parts(models.Order.objects.filter(pk=order.pk)).get())
+        form = OrderChange(request.POST, order=order, tracking=tracking_of(record), states=order_states())
         if not form.is_valid():
             context = {"original": order, "record": order, "title": str(order), **self.card(request, order, form)}
             return self.page(request, self.card_template, context)
-        wanted = replace(order_record(order), state=form.cleaned_data["state"], comment=form.cleaned_data["comment"])
-        who = request.user.get_username()
-        _row, changed = save_order(wanted, who=who)
-        if changed:
+        wanted = replace(record, state=form.cleaned_data["state"], comment=form.cleaned_data["comment"])
+        if "tracking" in form.changed_data:
+            wanted = with_tracking(wanted, form.cleaned_data["tracking"])
+        _row, changed = save_order(wanted, who=who(request))
+        if changed and order.held:
+            messages.success(request, now_("The order is saved. It is on hold: nobody is told until it is released."))
+        elif changed:
             messages.success(request, now_("The order is saved. Every connection that takes orders will be told."))
+        return self._back(order)
+
+    def _changeable(self, request: HttpRequest, order_id: int) -> models.Order:
+        order: models.Order | None = self.one(request, str(order_id), "change")
+        if order is None:
+            raise Http404
+        return order
+
+    def _back(self, order: models.Order) -> HttpResponse:
         return HttpResponseRedirect(reverse("admin:store_order_change", args=[order.pk]))
+
+    def hold(self, request: HttpRequest, order_id: int) -> HttpResponse:
+        order = self._changeable(request, order_id)
+        if holding.hold(order, request.POST.get("reason", ""), who(request)):
+            messages.success(request, now_("The order is on hold. Nothing of it is sent to anybody until it is released."))
+        else:
+            messages.info(request, now_("This order is on hold already."))
+        return self._back(order)
+
+    def release(self, request: HttpRequest, order_id: int) -> HttpResponse:
+        order = self._changeable(request, order_id)
+        waiting = holding.release(order, who(request))
+        self._sent_soon(request, waiting, now_("The order is released, and nothing of it waits to be sent."))
+        return self._back(order)
+
+    def resend(self, request: HttpRequest, order_id: int) -> HttpResponse:
+        """Asks first: the other side may do once more what it does with an order."""
+        order = self._changeable(request, order_id)
+        chosen = {int(pk) for pk in ",".join(request.POST.getlist("to")).split(",") if as_id(pk)}
+        takers = [c for c in holding.takers(order) if c.pk in chosen]
+        if not takers:
+            messages.error(request, now_("Tick at least one system that the order is to be sent to."))
+            return self._back(order)
+        if "confirmed" not in request.POST:
+            question = now_("Send order %(number)s again to: %(names)s?") % {
+                "number": order.number, "names": ", ".join(c.name for c in takers),
+            }  # fmt: skip
+            consequence = now_(
+                "It is sent as it is now, also where nothing has changed since. Whoever gets it may do once more what it does with an "
+                "order: write to the buyer, print a label."
+            )
+            return self.page(
+                request, "obmen/ask.html",
+                {
+                    "title": order.number, "question": question, "consequence": consequence, "button": now_("Send again"),
+                    "also": {"to": ",".join(str(c.pk) for c in takers)}, "back": reverse("admin:store_order_change", args=[order.pk]),
+                },
+            )  # fmt: skip
+        holding.resend(order, takers, who(request))
+        if order.held:
+            messages.warning(request, now_("It is noted, but the order is on hold: it is sent when it is released."))
+        else:
+            self._sent_soon(request, takers, "")
+        return self._back(order)
+
+    def _sent_soon(self, request: HttpRequest, waiting: Sequence[models.Connection], nothing: str) -> None:
+        """Start what we send ourselves, if this person may; a system that calls us gets it with its next call."""
+        runs = send_soon(waiting, who(request)) if request.user.has_perm("store.start_run") else []
+        started = [run.connection.name for run in runs]
+        later = [connection.name for connection in waiting if connection.name not in started]
+        if started:
+            messages.success(request, now_("It is being sent to: %(names)s.") % {"names": ", ".join(started)})
+        if later:
+            names = {"names": ", ".join(later)}
+            messages.success(request, now_("It is sent with the next exchange with: %(names)s.") % names)
+        if not waiting and nothing:
+            messages.success(request, nothing)
 
 
 def link_to(record: Any) -> str:

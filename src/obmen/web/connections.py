@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import available_timezones
@@ -10,7 +11,6 @@ from django import forms
 from django.conf import settings as hub
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.db.models import Count
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
@@ -30,15 +30,25 @@ from unfold.widgets import (
 
 from obmen.core import schedule
 from obmen.core.contract import ExchangeError, NeedsOwner
+from obmen.core.settings import load
+from obmen.licence import licences
 from obmen.registry import connectors
+from obmen.store import accounts, models
 from obmen.store import connections as setup
-from obmen.store import models
-from obmen.web import guide
-from obmen.web.labels import ATTRIBUTES, KINDS, SUBJECTS, stream
+from obmen.web import guide, rules, tables
+from obmen.web.asking import as_id, who
+from obmen.web.connection_card import Card, bookmarks_beside, marks
+from obmen.web.connector_tabs import MAIN, SEARCH, TabPages, is_gated, part_url, shown_tabs
+from obmen.web.defaults import ReadDefaults
+from obmen.web.first_hour import beginning, page_url, reminder, systems, titled, way_of
+from obmen.web.first_hour_pages import FirstHour, access_of_new, shown_access
+from obmen.web.labels import ATTRIBUTES, KINDS, stream
 from obmen.web.lists import ListAdmin
+from obmen.web.mapping_pages import MappingPages
+from obmen.web.settings_file import SettingsFile
 from obmen.web.settings_form import SettingsForm
 from obmen.web.site import site
-from obmen.web.state import conditions, connector_title, profile_title
+from obmen.web.state import conditions, connector_title, profile_title, with_facts
 from obmen.web.words import say, without_facts
 from obmen.work import jobs
 
@@ -48,8 +58,12 @@ TABS = (
     ("mappings", _("Mappings")),
     ("rules", _("Match rules")),
     ("schedule", _("Schedule")),
-    ("traffic", _("Traffic")),
+    ("log", _("Log")),
 )
+
+
+RUNS = 8  # on the first tab
+LOGGED = ("store.view_run", "store.view_journalentry", "store.view_message")  # who may see one of these has a log
 
 
 class AddForm(forms.Form):
@@ -62,6 +76,8 @@ class AddForm(forms.Form):
 
     def __init__(self, *args: Any, **kw: Any) -> None:
         super().__init__(*args, **kw)
+        if accounts.employees().exists():
+            self.fields["account"] = EmployeeField()
         self.fields["time_zone"].choices = [(z, z.replace("_", " ")) for z in sorted(available_timezones()) if "/" in z]
         self.fields["time_zone"].initial = hub.TIME_ZONE
         self.fields["language"].initial = get_language() or "ru"
@@ -83,12 +99,33 @@ class AddForm(forms.Form):
         return name
 
 
+class EmployeeField(forms.ModelChoiceField):
+    """With whose login a system calls us."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            label=_("login"),
+            queryset=accounts.employees(),
+            required=False,
+            empty_label=_("one of its own, made now with a new password"),
+            widget=UnfoldAdminSelectWidget,
+            help_text=_("Or that of an employee with access to the admin panel and the permission “Import CommerceML”."),
+        )
+
+    def label_from_instance(self, user: Any) -> str:
+        return str(user.get_username())
+
+
+class LoginForm(forms.Form):
+    account = EmployeeField()
+
+
 class AboutForm(forms.ModelForm):
     """What every connection has, whatever its connector."""
 
     class Meta:
         model = models.Connection
-        fields = ("name", "language", "time_zone")
+        fields = setup.ABOUT
         widgets = {"name": UnfoldAdminTextInputWidget, "language": UnfoldAdminSelectWidget}
 
     time_zone = forms.ChoiceField(label=_("time zone"), widget=UnfoldAdminSelectWidget)
@@ -103,12 +140,13 @@ class StreamForm(forms.ModelForm):
 
     class Meta:
         model = models.StreamSetting
-        fields = ("enabled", "schedule", "quiet_from", "quiet_to")
+        fields = ("enabled", "schedule", "quiet_from", "quiet_to", "guard")
         widgets = {
             "enabled": UnfoldBooleanSwitchWidget,
             "schedule": UnfoldAdminTextInputWidget,
             "quiet_from": UnfoldAdminSingleTimeWidget,
             "quiet_to": UnfoldAdminSingleTimeWidget,
+            "guard": UnfoldAdminIntegerFieldWidget(attrs={"min": 1, "max": 100, "placeholder": "–"}),
         }
 
     def clean_schedule(self) -> str:
@@ -138,7 +176,14 @@ class RuleForm(forms.ModelForm):
 RuleFormSet = forms.inlineformset_factory(models.Connection, models.MatchRule, form=RuleForm, extra=1, can_delete=True)
 
 
-class ConnectionAdmin(ListAdmin):
+def _streams(connection: models.Connection) -> list[models.StreamSetting]:
+    """In the order in which a run does them; what a connector no longer has comes last."""
+    kind = connectors().get(connection.connector)
+    order = {name: place for place, name in enumerate(kind.streams)} if kind else {}
+    return sorted(connection.streams.annotate(**bookmarks_beside()), key=lambda s: (order.get(s.stream, len(order)), s.stream))
+
+
+class ConnectionAdmin(TabPages, MappingPages, Card, SettingsFile, ReadDefaults, FirstHour, ListAdmin):
     card_template = "obmen/connection.html"
     list_display = ("name", "what", "condition", "last", "next", "parked_count", "waiting_count")
     look_in = ("name",)
@@ -198,7 +243,14 @@ class ConnectionAdmin(ListAdmin):
             page("start", require_POST(self.start), "start"),
             page("check", require_POST(self.check_now), "check"),
             page("password", never_cache(self.new_password), "password"),
+            page("login", never_cache(self.login), "login"),
             page("remove", self.remove, "remove"),
+            *self.part_urls(self.admin_site.admin_view),
+            *self.mapping_urls(self.admin_site.admin_view),
+            *self.file_urls(self.admin_site.admin_view),
+            *self.defaults_urls(self.admin_site.admin_view),
+            *self.first_hour_urls(self.admin_site.admin_view),
+            *self.card_urls(self.admin_site.admin_view),
             *super().get_urls(),
         ]
 
@@ -217,75 +269,88 @@ class ConnectionAdmin(ListAdmin):
         self, request: HttpRequest, connection: models.Connection, active: str, template: str, **context: Any
     ) -> HttpResponse:
         may = request.user.has_perm
+        licence = licences.warning(connection) if active in ("change", MAIN) else None
+        mapped = tables.marks(connection)
         tabs = [
-            {
-                "title": title,
-                "active": key == active,
-                "url": reverse(f"admin:store_connection_{key}", args=[connection.pk]),
-            }
-            for key, title in TABS
-            if key != "traffic" or may("store.view_message")
+            {"title": title, "active": key == active, "url": url, "mapped": mapped.get(key)}
+            for key, title, url in self.tabs_of(connection)
+            if key != "log" or any(map(may, LOGGED))
         ]
         frame = {
             "original": connection,
             "record": connection,
             "title": connection.name,
             "tabs": tabs,
+            "setup": reminder(connection),
+            "limits": limits_of(connection, active),
+            "licence": licence,
+            "licence_said": say(licence.text, licence.facts) if licence else "",
             "may_change": may("store.change_connection"),
             "may_remove": may("store.delete_connection"),
             "may_start": may("store.start_run"),
         }
         return self.page(request, template, {**frame, **context})
 
+    def tabs_of(self, connection: models.Connection) -> list[tuple[str, Any, str]]:
+        """(key, title, address): the connector's own tabs stand where others have settings and mappings."""
+        own = [(key, title, reverse(f"admin:store_connection_{key}", args=[connection.pk])) for key, title in TABS]
+        kind = connectors().get(connection.connector)
+        if kind is None or not kind.tabs:
+            return own
+        try:
+            current = setup.settings_of(connection)
+        except ExchangeError:
+            current = None
+        between = [(key, title, part_url(connection, key)) for key, title in shown_tabs(kind, connection, current)]
+        if is_gated(kind, connection):
+            return [own[0], *between, own[-1]]
+        rest = [tab for tab in own[3:] if tab[0] != "rules" or SEARCH not in {key for key, _title in kind.tabs}]
+        return [own[0], *between, *rest]
+
     def change_view(self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None) -> HttpResponse:
-        connection = self.one(request, object_id)
+        self._require(request, "store.view_connection")
+        every = with_facts(self.get_queryset(request), request.user)
+        connection = every.filter(pk=object_id).first() if as_id(object_id) else None
         if connection is None:
             return self._get_obj_does_not_exist_redirect(request, self.opts, object_id)
         return self.overview(request, connection)
 
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).select_related("account")
+
     def overview(self, request: HttpRequest, connection: models.Connection, form: AboutForm | None = None) -> HttpResponse:
-        runs = connection.runs.select_related("connection")[:8] if request.user.has_perm("store.view_run") else []
+        newest = RUNS if request.user.has_perm("store.view_run") else 0
+        found = conditions([connection], user=request.user, newest=newest)[0]
         parked = connection.parked.values("text").annotate(n=Count("id")).order_by("-n")[:5]
         kind = connectors().get(connection.connector)
+        every = _streams(connection)
         return self.tab(
             request,
             connection,
             "change",
             "obmen/connection.html",
-            found=conditions([connection])[0],
+            found=found,
             connector=connector_title(connection),
             profile=profile_title(connection),
-            runs=runs,
+            runs=found.runs,
             reasons=[{"sentence": without_facts(r["text"]), "count": r["n"]} for r in parked]
             if request.user.has_perm("store.view_parked")
             else [],
-            links=[
-                {"kind": row["kind"], "n": row["n"]}
-                for row in models.Link.objects.filter(connection_id=connection.pk)
-                .values("kind")
-                .annotate(n=Count("id"))
-                .order_by("kind")
-            ],
-            streams=[s for s in connection.streams.order_by("stream") if s.enabled],
+            streams=[s for s in every if s.enabled],
             form=form or AboutForm(instance=connection),
             guide=guide.html(kind, get_language() or "en") if kind else "",
+            traps=[now_(trap) for trap in (kind.profiles().get(connection.profile, {}).get("traps", ()) if kind else ())],
+            file_url=self.file_page(connection) + "#o-file",
+            picks=self.picks(request, connection, every),
             **address(request, connection),
         )
 
     def about(self, request: HttpRequest, pk: int) -> HttpResponse:
         connection = self._found(request, pk, "change")
-        before = {name: getattr(connection, name) for name in AboutForm.Meta.fields}
         form = AboutForm(request.POST, instance=connection)
         if not form.is_valid():
             return self.overview(request, models.Connection.objects.get(pk=pk), form)
-        if form.has_changed():
-            form.save()
-            setup.note(
-                connection,
-                "connection.changed",
-                who(request),
-                changes={n: [before[n], form.cleaned_data[n]] for n in form.changed_data},
-            )
+        if setup.change_about(connection, {name: form.cleaned_data[name] for name in setup.ABOUT}, who(request)):
             messages.success(request, now_("Saved."))
         return self._back(connection)
 
@@ -294,52 +359,52 @@ class ConnectionAdmin(ListAdmin):
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         if not self.has_add_permission(request):
             raise PermissionDenied
-        form = AddForm(request.POST or None)
+        found = systems()
+        chosen = titled(found, request.GET.get("what", "")) if request.method == "GET" else ""
+        form = AddForm(request.POST or None, initial={"what": request.GET.get("what", ""), "name": chosen})
+        asked = None
+        what = request.POST.get("access", "") or request.GET.get("what", "")
+        access = access_of_new(what, request.POST if "access" in request.POST else None)
         if request.method == "POST" and form.is_valid():
-            answer = self._add(request, form)
-            if answer is not None:
-                return answer
-        choices = [
-            {
-                "key": key,
-                "title": now_(str(c.title)),
-                "profiles": [
-                    {
-                        "value": f"{key}:{name}",
-                        "title": now_(p.get("title") or name),
-                        "help": now_(p["note"]) if p.get("note") else "",
-                    }
-                    for name, p in c.profiles().items()
-                ],
-            }
-            for key, c in sorted(connectors().items(), key=lambda pair: str(pair[1].title))
-        ]
-        return self.page(
-            request, "obmen/connection_add.html", {"title": now_("Add a connection"), "form": form, "choices": choices}
-        )
+            what = form.cleaned_data["what"]
+            calls_out = connectors()[what.partition(":")[0]].calls_out
+            if access is not None and (request.POST["access"] != what or not access.has_changed()):
+                access = None  # the key of another system, or none yet: the next step asks for it
+            asked = None if calls_out else asked_settings(request, what)
+            if all(part.is_valid() for part in (asked, access) if part is not None):
+                answer = self._add(request, form, {**(asked.changes() if asked else {}), **(access.changes() if access else {})})
+                if answer is not None:
+                    return answer
+            access = access or access_of_new(what)
+        context = {"title": now_("Add a connection"), "form": form, "systems": found, "chosen": chosen, "asked": asked}
+        context |= shown_access(what, access)
+        return self.page(request, "obmen/connection_add.html", context | beginning())
 
-    def _add(self, request: HttpRequest, form: AddForm) -> HttpResponse | None:
+    def _add(self, request: HttpRequest, form: AddForm, settings: dict[str, Any]) -> HttpResponse | None:
         key, _sep, profile = form.cleaned_data["what"].partition(":")
+        employee = form.cleaned_data.get("account")
         try:
-            connection, password = setup.create(
+            connection, password = accounts.begin(
                 key,
                 form.cleaned_data["name"],
                 profile=profile,
+                settings=settings,
                 language=form.cleaned_data["language"],
                 time_zone=form.cleaned_data["time_zone"],
+                employee=employee,
                 who=who(request),
             )
         except ExchangeError as error:
             form.add_error(None, say(error.text, error.facts))
             return None
         if password is None:
-            messages.success(request, now_("The connection is added. Now fill in its settings."))
-            return HttpResponseRedirect(reverse("admin:store_connection_settings", args=[connection.pk]))
+            messages.success(request, now_("The connection is added."))
+            return self.begun(request, connection) if settings and not employee else HttpResponseRedirect(page_url(connection))
         return self._credentials(request, connection, password, now_("The connection is added"))
 
     def _credentials(self, request: HttpRequest, connection: models.Connection, password: str, title: str) -> HttpResponse:
         """Shown in the answer itself and kept nowhere: only the hash of the password is stored."""
-        context = {"password": password, "heading": title, **address(request, connection)}
+        context = {"password": password, "heading": title, **address(request, connection), **way_of(connection, "access")}
         response = self.tab(request, connection, "change", "obmen/credentials.html", **context)
         response["Cache-Control"] = "no-store"
         return response
@@ -352,6 +417,8 @@ class ConnectionAdmin(ListAdmin):
         if kind is None:
             messages.error(request, now_("The connector “%(key)s” is not installed.") % {"key": connection.connector})
             return self._back(connection)
+        if kind.tabs:
+            return HttpResponseRedirect(self.first_part(connection, kind))
         try:
             current = setup.settings_of(connection)
         except ExchangeError as error:
@@ -365,7 +432,7 @@ class ConnectionAdmin(ListAdmin):
         else:
             form = SettingsForm(settings_class=kind.settings, current=current)
         reparse = any(a.reparse for a in form.about.values())
-        return self.tab(request, connection, "settings", "obmen/settings.html", form=form, reparse=reparse)
+        return self.tab(request, connection, "settings", "obmen/settings.html", form=form, reparse=reparse, files=True)
 
     def _save_settings(self, request: HttpRequest, connection: models.Connection, form: SettingsForm) -> bool:
         changed = form.changes()
@@ -380,79 +447,6 @@ class ConnectionAdmin(ListAdmin):
         messages.success(request, now_("The settings are saved."))
         return True
 
-    # --- mappings ---
-
-    def mappings_page(self, request: HttpRequest, pk: int) -> HttpResponse:
-        connection = self._found(request, pk)
-        rows = list(connection.mappings.order_by("subject", "ours", "-seen_count", "theirs"))
-        subjects = [s for s in SUBJECTS if any(r.subject == s for r in rows)]
-        offered = dict(connection.remote_references.values_list("subject").annotate(n=Count("id")).order_by())
-        ours = {s: list(models.Reference.objects.filter(subject=s).values_list("key", "name")) for s in {*SUBJECTS}}
-        if request.method == "POST":
-            if not request.user.has_perm("store.change_mapping"):
-                raise PermissionDenied
-            return self._save_mappings(request, connection, rows, ours)
-        tables = [
-            {
-                "subject": s,
-                "title": SUBJECTS[s],
-                "rows": sorted((r for r in rows if r.subject == s), key=lambda r: (bool(r.ours), -r.seen_count, r.theirs)),
-                "ours": ours[s],
-                "unmapped": sum(1 for r in rows if r.subject == s and not r.ours),
-                "remote": [
-                    x
-                    for x in connection.remote_references.filter(subject=s, gone=False).values_list("key", "name")
-                    if x[0] not in {r.theirs for r in rows if r.subject == s}
-                ],
-            }
-            for s in SUBJECTS
-            if s in subjects or s in offered or ours[s]
-        ]
-        may = request.user.has_perm("store.change_mapping")
-        return self.tab(request, connection, "mappings", "obmen/mappings.html", tables=tables, may_map=may)
-
-    def _save_mappings(self, request: HttpRequest, connection: models.Connection, rows: Any, ours: Any) -> HttpResponse:
-        known = {s: {key for key, _name in pairs} for s, pairs in ours.items()}
-        changed = []
-        with transaction.atomic():
-            for row in rows:
-                field = f"ours-{row.pk}"
-                if field not in request.POST:
-                    continue
-                wanted = request.POST[field]
-                if wanted and wanted != row.ours and wanted not in known.get(row.subject, ()):
-                    raise Http404
-                values = (wanted, f"in-{row.pk}" in request.POST, f"out-{row.pk}" in request.POST)
-                if values != (row.ours, row.inbound, row.outbound):
-                    row.ours, row.inbound, row.outbound = values
-                    row.save(update_fields=["ours", "inbound", "outbound"])
-                    changed.append(row.theirs)
-            changed += self._new_mapping(request, connection, known)
-            if request.POST.get("remove", "").isdigit():
-                gone = connection.mappings.filter(pk=int(request.POST["remove"])).first()
-                if gone:
-                    changed.append(gone.theirs)
-                    gone.delete()
-            if changed:
-                setup.note(connection, "mappings.changed", who(request), values=", ".join(changed[:20]))
-        if changed:
-            messages.success(request, now_("The mappings are saved."))
-        return HttpResponseRedirect(request.path)
-
-    def _new_mapping(self, request: HttpRequest, connection: models.Connection, known: Any) -> list[str]:
-        made = []
-        for subject in SUBJECTS:
-            theirs = request.POST.get(f"new-theirs-{subject}", "").strip()[:300]
-            ours = request.POST.get(f"new-ours-{subject}", "")
-            if not theirs or (ours and ours not in known.get(subject, ())):
-                continue
-            name = connection.remote_references.filter(subject=subject, key=theirs).values_list("name", flat=True).first()
-            connection.mappings.update_or_create(
-                subject=subject, theirs=theirs, defaults={"ours": ours, "theirs_name": name or ""}
-            )
-            made.append(theirs)
-        return made
-
     # --- match rules, schedule, traffic ---
 
     def rules_page(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -461,8 +455,9 @@ class ConnectionAdmin(ListAdmin):
         if request.method == "POST":
             self._require(request, "store.change_matchrule")
             if formset.is_valid():
+                before = rules.said(connection)
                 formset.save()
-                setup.note(connection, "rules.changed", who(request))
+                rules.note(connection, before, who(request))
                 messages.success(request, now_("The match rules are saved."))
                 return HttpResponseRedirect(request.path)
         return self.tab(
@@ -477,16 +472,30 @@ class ConnectionAdmin(ListAdmin):
     def schedule_page(self, request: HttpRequest, pk: int) -> HttpResponse:
         connection = self._found(request, pk)
         data = request.POST if request.method == "POST" else None
-        forms_ = [StreamForm(data, instance=s, prefix=f"s{s.pk}") for s in connection.streams.order_by("stream")]
+        forms_ = [StreamForm(data, instance=s, prefix=f"s{s.pk}") for s in _streams(connection)]
         if request.method == "POST":
             self._require(request, "store.change_streamsetting")
             valid = [f.is_valid() for f in forms_]  # each one is asked, so that every error shows at once
             if all(valid):
                 for form in (f for f in forms_ if f.has_changed()):
-                    setup.set_stream(connection, form.instance.stream, **form.cleaned_data, who=who(request))
+                    values = dict(form.cleaned_data)
+                    guard = values.pop("guard")
+                    setup.set_stream(connection, form.instance.stream, **values, who=who(request))
+                    if form.add_prefix("guard") in request.POST:
+                        setup.set_guard(connection, form.instance.stream, guard, who(request))
                 messages.success(request, now_("The schedule is saved."))
                 return HttpResponseRedirect(request.path)
-        rows = [{"form": f, "title": stream(f.instance.stream), "row": f.instance, "never": _never(f.instance)} for f in forms_]
+        known = marks(connection)
+        rows = [
+            {
+                "form": f,
+                "title": stream(f.instance.stream),
+                "row": f.instance,
+                "never": _never(f.instance),
+                "mark": known.get(f.instance.stream),
+            }
+            for f in forms_
+        ]
         return self.tab(
             request,
             connection,
@@ -494,13 +503,15 @@ class ConnectionAdmin(ListAdmin):
             "obmen/schedule.html",
             rows=rows,
             may_change=request.user.has_perm("store.change_streamsetting"),
+            may_set=request.user.has_perm("store.change_connection"),
         )
 
     def traffic_page(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """An address of old: the calls stand in the log."""
         connection = self._found(request, pk)
         if not request.user.has_perm("store.view_message"):
             raise PermissionDenied
-        return self.tab(request, connection, "traffic", "obmen/traffic.html", calls=list(connection.messages.all()[:100]))
+        return HttpResponseRedirect(reverse("admin:store_connection_log", args=[connection.pk]) + "?kind=calls")
 
     # --- what changes things ---
 
@@ -510,8 +521,7 @@ class ConnectionAdmin(ListAdmin):
     def switch(self, request: HttpRequest, pk: int) -> HttpResponse:
         connection = self._found(request, pk, "change")
         on = request.POST.get("on") == "1"
-        if models.Connection.objects.filter(pk=pk, enabled=not on).update(enabled=on):
-            setup.note(connection, "connection.switched_on" if on else "connection.switched_off", who(request))
+        if setup.switch(connection, on, who(request)):
             messages.success(
                 request, now_("Switched on.") if on else now_("Switched off. Nothing is exchanged until it is on again.")
             )
@@ -533,15 +543,33 @@ class ConnectionAdmin(ListAdmin):
         if not request.user.has_perm("store.start_run"):
             raise PermissionDenied
         connection = self._found(request, pk)
-        try:
-            messages.success(request, now_(setup.connector_of(connection).check()))
-        except ExchangeError as error:
-            messages.error(request, say(error.text, error.facts))
+        self.checked(request, connection)
+        back = request.POST.get("back", "")
+        if back in {key for key, _title, _url in self.tabs_of(connection)} - {key for key, _title in TABS}:
+            return HttpResponseRedirect(part_url(connection, back))
         return self._back(connection)
+
+    def login(self, request: HttpRequest, pk: int) -> HttpResponse:
+        connection = self._found(request, pk, "change")
+        if not address(request, connection)["address"]:
+            raise Http404
+        employee = None if setup.has_own_account(connection) else connection.account
+        form = LoginForm(request.POST or None, initial={"account": employee})
+        if request.method == "POST" and form.is_valid():
+            try:
+                password = accounts.use(connection, form.cleaned_data["account"], who(request))
+            except ExchangeError as error:
+                form.add_error("account", say(error.text, error.facts))
+            else:
+                if password is not None:
+                    return self._credentials(request, connection, password, now_("The login is changed"))
+                messages.success(request, now_("The login is changed."))
+                return self._back(connection)
+        return self.tab(request, connection, "change", "obmen/login.html", form=form)
 
     def new_password(self, request: HttpRequest, pk: int) -> HttpResponse:
         connection = self._found(request, pk, "change")
-        if connection.account is None:
+        if not setup.has_own_account(connection):
             raise Http404
         if request.method == "POST":
             password = setup.new_password(connection, who(request))
@@ -559,28 +587,57 @@ class ConnectionAdmin(ListAdmin):
     def remove(self, request: HttpRequest, pk: int) -> HttpResponse:
         connection = self._found(request, pk, "delete")
         if request.method == "POST":
-            if models.Run.objects.filter(connection=connection, state="running").exists():
-                messages.error(request, now_("A run of this connection is going on: stop it first."))
+            try:
+                setup.remove(connection, who(request))
+            except ExchangeError as error:
+                messages.error(request, say(error.text, error.facts))
                 return self._back(connection)
-            setup.remove(connection, who(request))
             messages.success(request, now_("The connection “%(name)s” is removed.") % {"name": connection.name})
             return HttpResponseRedirect(reverse("admin:store_connection_changelist"))
-        return self.tab(
-            request,
-            connection,
-            "change",
-            "obmen/ask.html",
-            question=now_("Remove the connection “%(name)s”?") % {"name": connection.name},
-            consequence=now_(
-                "Its settings, mappings, links, parked records, runs and login are removed. The books keep the records that came by it."
-            ),
-            button=now_("Remove"),
-            danger=True,
-        )
+        question, consequence = removal(connection)
+        asked = {"question": question, "consequence": consequence, "button": now_("Remove"), "danger": True}
+        return self.tab(request, connection, "change", "obmen/ask.html", **asked)
 
 
-def who(request: HttpRequest) -> str:
-    return str(request.user.get_username())
+def removal(connection: models.Connection) -> tuple[str, str]:
+    """What is asked before a connection is removed, and what follows from it."""
+    consequence = now_(
+        "Its settings, mappings, links, parked records, runs and login are removed. The books keep the records that came by it."
+    )
+    return now_("Remove the connection “%(name)s”?") % {"name": connection.name}, consequence
+
+
+class AskedForm(SettingsForm):
+    """Settings that a connection of a profile cannot do without: each has to be filled in."""
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean()
+        for name in self.about:
+            if name in data and not data[name] and not self.has_error(name):
+                self.add_error(name, now_("This has to be filled in."))
+        return data
+
+
+def asked_settings(request: HttpRequest, what: str) -> AskedForm | None:
+    """The form of what a profile asks for before a connection is made (``asks``); None when it asks for nothing. Unbound as long as
+    the page has not shown it."""
+    key, _sep, profile = what.partition(":")
+    kind = connectors()[key]
+    asks = kind.profiles().get(profile, {}).get("asks", ())
+    if not asks:
+        return None
+    current = load(kind.settings, setup.profile_values(kind, profile))
+    shown = request.POST.get("asked") == what
+    return AskedForm(request.POST if shown else None, settings_class=kind.settings, current=current, only=asks)
+
+
+def limits_of(connection: models.Connection, tab: str) -> list[str]:
+    """What the other system does not allow, as far as this tab is about it."""
+    try:
+        with closing(setup.connector_of(connection)) as connector:
+            return [say(text, facts) for text, facts in connector.limits().get(tab, ())]
+    except ExchangeError:  # settings that cannot be used: their own tab says so
+        return []
 
 
 def _never(row: models.StreamSetting) -> bool:
@@ -596,10 +653,14 @@ def address(request: HttpRequest, connection: models.Connection) -> dict[str, An
     if not has_door:
         return {"address": ""}
     where = setup.door_path(connection)
+    kind = connectors().get(connection.connector)
+    usual = kind.profiles().get(connection.profile, {}).get("address", "") if kind else ""
     return {
         "address": request.build_absolute_uri(where),
+        "usual": request.build_absolute_uri(f"/{usual}") if usual else "",
         "path": where,
         "login": connection.account.get_username() if connection.account else "",
+        "employee": connection.account is not None and not setup.has_own_account(connection),
         "preview": f"{where}?type={quote('sale')}&mode={quote('query')}",
     }
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO, cast
+from zoneinfo import ZoneInfo
 
 from axes.models import AccessAttempt
 from django.conf import settings as hub
@@ -49,6 +50,8 @@ WRONG_LOGIN = _("Login or password is wrong")
 LOCKED = _("Too many wrong passwords. Try again in {minutes} min")
 NOT_FROM_HERE = _("Calls from {address} are not allowed; the allow list of the connection decides")
 SWITCHED_OFF = _("This connection is switched off")
+PAUSED = _("This connection is paused until {until}. Nothing is lost: try again after that")
+PAUSED_BECAUSE = _("This connection is paused until {until}: {reason}. Nothing is lost: try again after that")
 NO_RIGHT = _("This login may not exchange: it lacks the permission “Import CommerceML”")
 HUB_ERROR = _("The hub has met an error of its own; its log says more. Try again later")
 
@@ -56,9 +59,11 @@ HUB_ERROR = _("The hub has met an error of its own; its log says more. Try again
 class Denied(Exception):
     """The call ends here with this status and text, in the language of the connection once that may be told apart."""
 
-    def __init__(self, status: int, text: str, connection: Connection | None = None, **facts: object) -> None:
+    def __init__(
+        self, status: int, text: str, connection: Connection | None = None, after: float | None = None, **facts: object
+    ) -> None:
         super().__init__(text)
-        self.status, self.text, self.facts = status, text, facts
+        self.status, self.text, self.after, self.facts = status, text, after, facts  # after: seconds until it may call again
         self.language = connection.language if connection else hub.LANGUAGE_CODE
 
 
@@ -179,6 +184,10 @@ def _check(request: HttpRequest, connection: Connection) -> None:
         raise Denied(403, NOT_FROM_HERE, connection, address=address)
     if not connection.enabled:
         raise Denied(200, SWITCHED_OFF, connection)
+    if connection.paused_until is not None and (left := (connection.paused_until - timezone.now()).total_seconds()) > 0:
+        until = connection.paused_until.astimezone(ZoneInfo(connection.time_zone)).strftime("%d.%m.%Y %H:%M")
+        reason = connection.paused_text.rstrip(".")
+        raise Denied(200, PAUSED_BECAUSE if reason else PAUSED, connection, after=left, until=until, reason=reason)
 
 
 def _inside(address: str, network: Any) -> bool:
@@ -329,7 +338,10 @@ def _plain(status: int, *lines: str) -> HttpResponse:
 
 def _denial(denied: Denied) -> HttpResponse:
     with override(denied.language):
-        return _plain(denied.status, "failure", gettext(denied.text).format(**denied.facts))
+        response = _plain(denied.status, "failure", gettext(denied.text).format(**denied.facts))
+    if denied.after is not None:
+        response["Retry-After"] = str(int(denied.after) + 1)
+    return response
 
 
 def _told(call: Call) -> str:

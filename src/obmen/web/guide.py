@@ -7,7 +7,9 @@ so that a format package cannot bring markup of its own into our pages; links ar
 from __future__ import annotations
 
 import re
+import sys
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from django.utils.html import escape
@@ -18,13 +20,20 @@ ITEM = re.compile(r"\s*(?:[-*]|(\d+)[.)])\s+(.*)")
 
 def html(connector: Any, language: str) -> SafeString | str:
     """The help in the language, else in English, else nothing."""
-    package = connector.__module__.partition(".api")[0]
-    folder = files(package).joinpath("help")
+    folder = _folder(connector.__module__.partition(".api")[0])
     for name in (f"{language}.md", "en.md"):
         file = folder.joinpath(name)
         if file.is_file():
             return mark_safe(to_html(file.read_text(encoding="utf-8")))  # noqa: S308  to_html escapes
     return ""
+
+
+def _folder(module: str) -> Any:
+    """``help`` beside the connector, be it a package or a single module."""
+    try:
+        return files(module).joinpath("help")
+    except TypeError:
+        return Path(sys.modules[module].__file__ or "").parent / "help"
 
 
 def to_html(text: str) -> str:

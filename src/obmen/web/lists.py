@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.contrib import messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import FieldError, PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.db.models import IntegerField, Model, Q, QuerySet
+from django.db.models.sql.query import Query
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.functional import cached_property
+from django.utils.translation import gettext as now_
 from unfold.admin import ModelAdmin
 from unfold.views import ChangeList
 
+from obmen.store import visibility
 from obmen.web import search  # noqa: F401  registers the lookup "holds"
+from obmen.web.asking import as_id
 
 CAP = 10_000  # rows that can be turned to
 CAP_FOUND = 1_000  # of a search, which reads the table until it has found so many
@@ -48,6 +55,7 @@ class CappedPaginator(Paginator):
         ordering = self.object_list.query.order_by
         plain = self.object_list.model._default_manager.filter(pk__in=ids).order_by(*ordering)
         plain.query.select_related = self.object_list.query.select_related
+        plain.query.deferred_loading = self.object_list.query.deferred_loading
         return plain
 
     def page(self, number: Any) -> Any:
@@ -57,11 +65,37 @@ class CappedPaginator(Paginator):
 
 
 class FastChangeList(ChangeList):
+    def get_filters(self, request: HttpRequest) -> Any:
+        """Raises IncorrectLookupParameters, which the list answers, where an id is larger than a column holds: SQLite's driver would
+        break off while the query is running."""
+        for name, values in self.filter_params.items():
+            if _whole_numbers(self.model, name) and any(_too_large(one) for value in values for one in value.split(",")):
+                raise IncorrectLookupParameters
+        return super().get_filters(request)
+
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         rows = self.result_list if self.multi_page else self.paginator.page(1).object_list
         self.result_list = list(rows)
         self.model_admin.dress(self.result_list)
+        if visibility.is_limited(request.user):
+            self.model_admin.veil(self.result_list)
+
+
+def _whole_numbers(model: type[Model], lookup: str) -> bool:
+    """Whether a parameter of an address is compared with whole numbers: “connection”, “id__in”; False for what is no field."""
+    try:
+        _joins, _field, targets, _transforms = Query(model).names_to_path(lookup.split("__"), model._meta)
+    except FieldError:
+        return False
+    return isinstance(targets[-1], IntegerField)
+
+
+def _too_large(text: str) -> bool:
+    try:
+        return not -(2**63) <= int(text) < 2**63
+    except ValueError:
+        return False
 
 
 class ListAdmin(ModelAdmin):
@@ -77,6 +111,9 @@ class ListAdmin(ModelAdmin):
     look_up: Sequence[str] = ()  # by beginning …
     look_in: Sequence[str] = ()  # … and by any part, every word of it
     actions = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return visibility.seen_by(request.user, super().get_queryset(request))
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return FastChangeList
@@ -110,6 +147,9 @@ class ListAdmin(ModelAdmin):
     def dress(self, rows: list[Any]) -> None:
         """Give the rows of one page what their columns show, in a few queries instead of one for each row."""
 
+    def veil(self, rows: Sequence[Any]) -> None:
+        """Take out of rows that everybody sees what may tell of a company that this person does not see."""
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -118,6 +158,13 @@ class ListAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        """What is done with ticked rows; refused where something else than ids was sent in their place."""
+        if all(as_id(ticked) for ticked in request.POST.getlist(ACTION_CHECKBOX_NAME)):
+            return super().response_action(request, queryset)
+        messages.error(request, now_("The hub cannot tell which rows were meant: tick them in the list again."))
+        return HttpResponseRedirect(request.get_full_path())
 
     def page(self, request: HttpRequest, template: str, context: dict[str, Any], **kw: Any) -> TemplateResponse:
         """One of our own pages inside the site's frame."""
@@ -129,7 +176,10 @@ class ListAdmin(ModelAdmin):
         """The record, or None when there is none; refused without the permission (store.<permission>_<model>)."""
         if not request.user.has_perm(f"store.{permission}_{self.opts.model_name}"):
             raise PermissionDenied
-        return self.get_object(request, object_id)
+        record = self.get_object(request, object_id)
+        if record is not None and visibility.is_limited(request.user):
+            self.veil([record])
+        return record
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

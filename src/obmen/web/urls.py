@@ -1,4 +1,4 @@
-"""Addresses: health, doors, the language switch, and the site at the root."""
+"""Addresses: health, doors, the language switch, the API, and the site at the root."""
 
 from importlib.util import find_spec
 
@@ -13,4 +13,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
 ]
 if find_spec("obmen.web.doors_urls"):
     urlpatterns.append(path("", include("obmen.web.doors_urls")))
+urlpatterns.append(path("api/", include(("obmen.web.api.urls", "api"))))
 urlpatterns.append(path("", site.urls))

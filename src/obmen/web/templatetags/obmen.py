@@ -8,11 +8,13 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from django import template
-from django.utils import formats
+from django.template.defaultfilters import capfirst
+from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from obmen.web import labels, words
+from obmen.web.state import paused_words
 
 register = template.Library()
 
@@ -111,6 +113,12 @@ def field_label(name: str) -> str:
 
 
 @register.filter
+def named(field: Any, name: str = "") -> str:
+    """A form's field whose label stands elsewhere (the head of its column): with its name for those who do not see that."""
+    return str(field.as_widget(attrs={"aria-label": capfirst(name or field.label)}))
+
+
+@register.filter
 def lookup(mapping: Mapping[Any, Any], key: Any) -> Any:
     return mapping.get(key, "")
 
@@ -126,6 +134,38 @@ def shown(value: Any) -> str:
         text = json.dumps(value, ensure_ascii=False)
         return text if len(text) <= 300 else text[:300] + "…"
     return str(value)
+
+
+@register.filter
+def paused(connection: Any) -> str:
+    return paused_words(connection)
+
+
+@register.filter
+def ago(moment: Any) -> str:
+    """How long ago, in the largest unit: "5 min ago"; a date when it was long ago."""
+    if not moment:
+        return ""
+    minutes = int((timezone.now() - moment).total_seconds() // 60)
+    if minutes < 1:
+        return _("just now")
+    if minutes < 60:
+        return ngettext("%(count)s min ago", "%(count)s min ago", minutes) % {"count": minutes}
+    if minutes < 48 * 60:
+        return ngettext("%(count)s h ago", "%(count)s h ago", minutes // 60) % {"count": minutes // 60}
+    if minutes < 14 * 24 * 60:
+        days = minutes // (24 * 60)
+        return ngettext("%(count)s day ago", "%(count)s days ago", days) % {"count": days}
+    return formats.date_format(timezone.localtime(moment), "j.m.Y")
+
+
+@register.filter
+def moment(when: Any) -> str:
+    """A time of today as 14:05, any other with its day."""
+    if not when:
+        return ""
+    local = timezone.localtime(when)
+    return formats.date_format(local, "H:i" if local.date() == timezone.localdate() else "j.m H:i")
 
 
 @register.filter
