@@ -157,12 +157,17 @@ def _prices(owner: Connection | None) -> Rows:
 
 def _stock(owner: Connection | None) -> Rows:
     from obmen.store.models import StockLevel
+    from obmen.store.reservations import Reserved
 
     rows = StockLevel.objects.order_by("offer_id", "warehouse_id")
     if owner:
         rows = rows.filter(offer_id__in=_linked("offer", owner))
-    for offer, warehouse, quantity in rows.values_list("offer__key", "warehouse__key", "quantity").iterator(PAGE):
-        yield {"offer": offer, "warehouse": warehouse, "quantity": number(quantity)}
+    reserved = Reserved()
+    names = ("offer__key", "warehouse__key", "quantity", "offer__stock_said")
+    for offer, warehouse, quantity, said in rows.values_list(*names).iterator(PAGE):
+        row = {"offer": offer, "warehouse": warehouse, "quantity": number(quantity)}
+        sold = reserved.of(offer, said)
+        yield row | {"reserved": number(sold)} if sold else row
 
 
 def _groups(owner: Connection | None) -> Rows:
@@ -457,17 +462,38 @@ def _create(name: str, profile: str) -> None:
 # --- validate --------------------------------------------------------------------------------------------------------------
 
 
-def validate(files: Annotated[list[Path], typer.Argument(help="CommerceML files.")]) -> int:
+def validate(
+    files: Annotated[list[Path], typer.Argument(help="CommerceML, ICML and YML files.")],
+    previous: Annotated[Path | None, typer.Option(help="The ICML or YML file that was published before.", dir_okay=False)] = None,
+    may_vanish: Annotated[
+        float, typer.Option(help="How many per cent of its offers may be missing or switched off.", min=0, max=100)
+    ] = 10.0,
+) -> int:
     """Say what is wrong in exchange files: “file:line: element: what is wrong and what was expected”."""
-    from obmen.formats.commerceml.validate import validate as findings
+    from obmen.formats.commerceml.validate import validate as commerceml_findings
+    from obmen.formats.findings import ERROR
+    from obmen.formats.icml import validate as icml
+    from obmen.formats.yml import dialect as yml_dialect
+    from obmen.formats.yml import stream
+    from obmen.formats.yml import validate as yml
 
+    if previous is not None and len(files) != 1:
+        raise typer.BadParameter("compares one file with the one before it", param_hint="--previous")
     errors = 0
     for file in files:
         if not file.is_file():
             tell(f"{file}: there is no such file")
             errors += 1
             continue
-        for finding in findings(file):
+        dialect = yml_dialect.guess(file) if stream.recognised(file) else None
+        if dialect is not None:
+            tell(f"{file.name}: checked by the rules of {dialect.title}")
+            findings = yml.validate(file, dialect, previous=previous, may_vanish=may_vanish)
+        elif previous is not None or stream.recognised(file):
+            findings = icml.validate(file, previous=previous, may_vanish=may_vanish)
+        else:
+            findings = commerceml_findings(file)
+        for finding in findings:
             say(str(finding))
-            errors += getattr(finding, "level", "error") == "error"
+            errors += finding.level == ERROR
     return BAD_DATA if errors else OK

@@ -74,7 +74,8 @@ def say_json(value: Any) -> None:
 
 
 def sentence(text: str, facts: Mapping[str, Any] | None = None, language: str = "en") -> str:
-    """A msgid with its facts, in a language; a text whose facts do not fit is shown as it is."""
+    """A msgid with its facts, which may be sentences themselves ({"text", "facts"}), in a language; a text whose facts do not fit is
+    shown as it is."""
     from django.conf import settings
 
     if settings.configured and language != "en":
@@ -82,8 +83,13 @@ def sentence(text: str, facts: Mapping[str, Any] | None = None, language: str = 
 
         with translation.override(language):
             text = translation.gettext(text) if text else ""
+    inner = {
+        name: sentence(value["text"], value.get("facts"), language)
+        for name, value in (facts or {}).items()
+        if isinstance(value, Mapping) and isinstance(value.get("text"), str)
+    }
     try:
-        return text.format(**facts) if facts else text
+        return text.format(**{**facts, **inner}) if facts else text
     except (KeyError, IndexError, ValueError):
         return text
 

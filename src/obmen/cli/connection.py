@@ -48,7 +48,7 @@ def list_(as_json: AsJson = False) -> None:
 
 
 def _shape(row: Connection) -> dict[str, Any]:
-    from obmen.store import connections
+    from obmen.store import connections, feeds
 
     return {
         "name": row.name,
@@ -59,6 +59,8 @@ def _shape(row: Connection) -> dict[str, Any]:
         "login": row.account.username if row.account else None,
         "language": row.language,
         "time_zone": row.time_zone,
+        "wake_up": connections.hook_path(row) or None,
+        "feeds": {feed.name: feeds.path(feed) for feed in row.feeds.order_by("name")},
     }
 
 

@@ -1,24 +1,33 @@
-"""init, serve, work, run, check, demo."""
+"""init, serve, work, run, pause, resume, check, demo."""
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from obmen.cli.common import BAD_DATA, NEEDS_OWNER, OK, find_connection, on_terminal, say, say_json, sentence, start, tell
+from obmen.core.contract import NeedsOwner
+from obmen.core.words import gettext_noop as _
 
 if TYPE_CHECKING:
-    from obmen.store.models import Run
+    from obmen.store.models import Connection, Run
+
+OFF = _(
+    "“{streams}” of “{connection}” is switched off: switch it on (page of the connection, “Schedule”), or add --anyway to run it all "
+    "the same this once"
+)
 
 ConnectionName = Annotated[str, typer.Argument(help="Name of the connection.", metavar="CONNECTION")]
 
 
 def register(app: typer.Typer) -> None:
-    for command in (init, serve, work, run, check, demo):
+    for command in (init, serve, work, run, pause, resume, check, demo):
         app.command()(command)
 
 
@@ -51,6 +60,7 @@ def init(
     except IntegrityError:  # another “init” was quicker
         return
     say(f"admin {generated}" if generated else "made the user admin")
+    tell("next: “obmen serve”, then open the address that it prints and sign in as admin")
 
 
 def serve(
@@ -89,10 +99,16 @@ def run(
     connection: ConnectionName,
     streams: Annotated[list[str] | None, typer.Argument(help="Streams; none = all that are switched on.")] = None,
     preview: Annotated[bool, typer.Option("--preview", help="Change nothing, here or there; say what would happen.")] = False,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Just this record (their id), changed or not; repeatable.")
+    ] = None,
+    since: Annotated[str, typer.Option("--since", help="First set the bookmark: their id, or a date “2026-11-22 10:00”.")] = "",
+    anyway: Annotated[bool, typer.Option("--anyway", help="Also streams that are switched off.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the finished run as one JSON object.")] = False,
 ) -> int:
     """Run streams of a connection now, here or by a worker that is quicker, and wait for the end."""
     start()
+    from obmen.core.records import digest
     from obmen.store.models import StreamSetting
     from obmen.work import jobs
 
@@ -101,28 +117,93 @@ def run(
     wrong = sorted(set(streams or ()) - {name for name, _on in known})
     if wrong:
         raise typer.BadParameter(f"no such stream: {', '.join(wrong)}; there are: {', '.join(name for name, _on in known)}")
+    off = [name for name, on in known if not on and name in (streams or ())]
+    if off and not anyway:
+        raise NeedsOwner(OFF, streams=", ".join(off), connection=owner.name)
     wanted = list(streams or [name for name, on in known if on])
-    key = ",".join(sorted(wanted)) + (":preview" if preview else "")
-    asked = jobs.ask(owner, wanted, trigger="cli", who="cli", args={"preview": True} if preview else None, key=key)
+    if since:
+        _rewind(owner, wanted, since)
+    args = ({"preview": True} if preview else {}) | ({"only": only} if only else {})
+    key = ",".join(sorted(wanted)) + (f":{digest(args).hex()[:16]}" if args else "")
+    asked = jobs.ask(owner, wanted, trigger="cli", who="cli", args=args, key=key)
     ended = wait(asked.pk)
     report(ended, as_json)
     return exit_code(ended)
 
 
+def pause(
+    connection: ConnectionName,
+    until: Annotated[
+        str, typer.Option("--until", help="When it ends by itself: “2026-11-22 10:00”, in the connection's zone.")
+    ] = "",
+    hours: Annotated[float, typer.Option("--hours", help="Without --until: for so long.", min=0.01, max=24 * 365)] = 1,
+    reason: Annotated[str, typer.Option("--reason", help="Shown on its page and told to who calls meanwhile.")] = "",
+) -> None:
+    """Begin nothing by itself for a while and put callers off; nothing is lost, and it ends by itself."""
+    start()
+    from datetime import datetime, timedelta
+    from zoneinfo import ZoneInfo
+
+    from django.utils import timezone
+
+    from obmen.store import connections
+
+    owner = find_connection(connection)
+    zone = ZoneInfo(owner.time_zone)
+    try:
+        end = datetime.fromisoformat(until) if until else timezone.now() + timedelta(hours=hours)
+    except ValueError:
+        raise typer.BadParameter(f"“{until}” is no date and time such as “2026-11-22 10:00”", param_hint="--until") from None
+    connections.pause(owner, end if end.tzinfo else end.replace(tzinfo=zone), reason, "cli")
+    assert owner.paused_until is not None
+    say(f"{owner.name} is paused until {owner.paused_until.astimezone(zone):%Y-%m-%d %H:%M}")
+
+
+def resume(connection: ConnectionName) -> None:
+    """End a pause before its time; what waited begins at once."""
+    start()
+    from obmen.web import asking
+
+    owner = find_connection(connection)
+    say(f"{owner.name} goes on" if asking.resume(owner, "cli") else f"{owner.name} was not paused")
+
+
+def _rewind(owner: Connection, streams: Sequence[str], since: str) -> None:
+    """Set the bookmark of each stream that has one."""
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from obmen.store import bookmarks, connections
+
+    moment = None
+    with contextlib.suppress(ValueError):
+        moment = datetime.fromisoformat(since)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(owner.time_zone))
+    words = "" if moment and not since.isdigit() else since
+    connector = connections.connector_of(owner, connections.hub_of(owner))
+    set_, refused = 0, None
+    for stream in streams:
+        try:
+            bookmarks.set_by_hand(owner, connector, stream, words, None if words else moment, "cli")
+            set_ += 1
+        except NeedsOwner as error:
+            refused = error
+    connector.close()
+    if not set_ and refused:
+        raise refused
+
+
 def wait(run_id: int) -> Run:
-    """Execute the run here, unless a worker has it, and show how far it is."""
+    """Execute the run here, unless a worker has it, and show how far it is. One that would be tried again later is given up."""
     from obmen.store.models import Run
     from obmen.work import jobs
-
-    end = threading.Event()
+    from obmen.work import run as runs
 
     def here() -> None:
         from django.db import connection
 
         try:
-            name = jobs.worker_name()
-            while not end.is_set() and not jobs.work_one(name, only=run_id):
-                end.wait(jobs.POLL)
+            runs.execute_here(Run.objects.get(pk=run_id))
         finally:
             connection.close()
 
@@ -140,7 +221,6 @@ def wait(run_id: int) -> Run:
         jobs.ask_stop(run_id)
         raise
     finally:
-        end.set()
         thread.join(10)
 
 
@@ -188,7 +268,7 @@ def check(connection: ConnectionName) -> None:
     start()
     from obmen.store import connections
 
-    say(connections.connector_of(find_connection(connection)).check())
+    say(connections.check(find_connection(connection)))
 
 
 def demo(
@@ -197,7 +277,7 @@ def demo(
     language: Annotated[str, typer.Option(help="uk, ru or en; the terminal's when not named.")] = "",
     leave: Annotated[bool, typer.Option("--exit", help="End after the exchange instead of leaving the page open.")] = False,
 ) -> int:
-    """A hub with a 1C beside it that does a full exchange, checks the books and leaves its page open."""
+    """A hub with a 1C, a CRM and a shop beside it that do a full exchange; checks the books and leaves its page open."""
     from obmen.demo import main
 
     return main(home=home, port=port, language=language, leave=leave)

@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from obmen.cli import books, connection, hub, tools
+from obmen.cli import books, connection, formats, hub, notices, tools, users
 from obmen.cli.common import BAD_DATA, NEEDS_OWNER, OK, explain, tell
 from obmen.core.contract import ExchangeError, NeedsOwner
 
@@ -24,8 +24,11 @@ for module in (hub, books):
     module.register(app)
 app.add_typer(connection.app, name="connection")
 app.add_typer(tools.connectors, name="connector")
+app.add_typer(formats.app, name="format")
 app.add_typer(tools.keys, name="keys")
 app.add_typer(tools.parked, name="parked")
+app.add_typer(notices.app, name="notices")
+app.add_typer(users.app, name="user")
 sandbox = typer.Typer(help="Stand-ins for outside systems.", no_args_is_help=True)
 app.add_typer(sandbox, name="sandbox")
 
@@ -34,8 +37,16 @@ def main() -> None:
     """Entry point. Exit codes: 0 done, 1 a problem with data, 2 wrong call, 3 a person has to set something right."""
     if sys.argv[1:2] == ["sandbox"]:
         from obmen.sandbox import onec
+        from obmen.sandbox.prom import commands as prom
+        from obmen.sandbox.retailcrm import commands as crm
+        from obmen.sandbox.rozetka import commands as rozetka
+        from obmen.sandbox.shop import commands as shop
 
         sandbox.add_typer(onec.app, name="onec")
+        sandbox.command("prom")(prom.run)
+        sandbox.command("retailcrm")(crm.run)
+        sandbox.command("rozetka")(rozetka.run)
+        sandbox.command("shop")(shop.run)
     sys.exit(run(sys.argv[1:]))
 
 

@@ -17,7 +17,8 @@ parked = typer.Typer(help="Records set aside.", no_args_is_help=True)
 
 @connectors.command("list")
 def list_connectors(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Connectors with their profiles."""
+    """Connectors with their profiles, those of format packages included."""
+    start(database=False)
     from obmen import registry
 
     for key, cls in sorted(registry.connectors().items()):
@@ -30,7 +31,7 @@ def list_connectors(as_json: Annotated[bool, typer.Option("--json", help="Print 
 
 @keys.command("list")
 def list_keys() -> None:
-    """The keys' names (never the keys), the encrypting one first, and how many connections' secrets need each."""
+    """The keys' names (never the keys), the encrypting one first, and how many rows' secrets need each."""
     start()
     from collections import Counter
 
@@ -38,7 +39,7 @@ def list_keys() -> None:
 
     from obmen.store import secrets
 
-    used = Counter(value.split(":")[1] for _pk, value in _encrypted())
+    used = Counter(value.split(":")[1] for value in _encrypted())
     for key in settings.OBMEN_KEYS:
         ident = secrets.key_id(key)
         say(f"{ident}  {used.pop(ident, 0)}")
@@ -58,7 +59,6 @@ def rotate(
     from django.db import transaction
 
     from obmen.store import secrets
-    from obmen.store.models import Connection
 
     if os.environ.get("OBMEN_KEYS"):
         raise NeedsOwner(_("The keys come from OBMEN_KEYS: put a new key in front of them there"))
@@ -68,22 +68,26 @@ def rotate(
     _write(file, settings.OBMEN_KEYS)
     with transaction.atomic():
         count = 0
-        for row in Connection.objects.select_for_update().order_by("pk"):
-            if row.secrets:
-                row.save(update_fields=["secrets"])
+        for model, column in secrets.columns():
+            for row in model._default_manager.select_for_update().exclude(**{column: {}}).order_by("pk"):
+                row.save(update_fields=[column])
                 count += 1
     if drop:
         _write(file, settings.OBMEN_KEYS[:1])
     say(f"{secrets.key_id(settings.OBMEN_KEYS[0])}  {count}")
 
 
-def _encrypted() -> list[tuple[int, str]]:
-    """The column as it lies in the database."""
-    from django.db import connection
+def _encrypted() -> list[str]:
+    """Every secret as it lies in the database."""
+    from django.db.models import TextField
+    from django.db.models.functions import Cast
 
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT id, secrets FROM store_connection WHERE secrets <> ''")
-        return [(int(pk), str(value)) for pk, value in cursor.fetchall()]
+    from obmen.store import secrets
+
+    found: list[str] = []
+    for model, column in secrets.columns():
+        found += model._default_manager.exclude(**{column: {}}).values_list(Cast(column, TextField()), flat=True)
+    return found
 
 
 def _write(file, lines: list[str]) -> None:  # type: ignore[no-untyped-def]
