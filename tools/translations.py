@@ -176,6 +176,9 @@ def _of_file(file: Path) -> Iterator[Sentence]:
     elif file.suffix == ".toml" and file.parent.name == "profiles":
         profile = tomllib.loads(file.read_text("utf-8"))
         yield from (Sentence(profile[name]) for name in ("title", "note") if profile.get(name))
+        yield from map(Sentence, profile.get("traps", ()))
+        yield from map(Sentence, profile.get("where", ()))
+        yield from (Sentence(answer["remedy"]) for answer in profile.get("answers", ()))
 
 
 def of_python(source: str) -> Iterator[Sentence]:
