@@ -29,10 +29,48 @@ from django.conf import settings as _settings  # noqa: E402
 
 assert str(_settings.OBMEN_HOME) == str(Path(_home).resolve())
 
-# CI repeats the same made-up cases; at home every run looks for new ones.
-hypothesis.settings.register_profile("ci", derandomize=True)
-if os.environ.get("CI"):
-    hypothesis.settings.load_profile("ci")
+# CI repeats the same made-up cases; at home every run looks for new ones. No deadline: how long a case takes says how busy the
+# machine is.
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("home", deadline=None)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "home")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Workers inherit this environment, and pytest-django would read the settings there before this file gave them a home."""
+    os.environ.pop("DJANGO_SETTINGS_MODULE", None)
+
+
+CORE = Path(__file__).resolve().parent / "core"
+DATABASE = {"db", "transactional_db", "make_hub"}  # fixtures by which a test gets to a database
+
+
+def _without_database(item: pytest.Item) -> bool:
+    """A test of a connector that sees no database says the same on each of them; it has been run once."""
+    if "connectors" not in item.path.parts or item.get_closest_marker("django_db"):
+        return False
+    return not DATABASE & set(getattr(item, "fixturenames", ()))
+
+
+def _is_tried_twice(item: pytest.Item) -> bool:
+    """A browser, or processes that are killed, on a busy machine; never a law of the core (docs/decisions/0012-tried-twice.md)."""
+    return bool({"page", "long"} & {mark.name for mark in item.iter_markers()}) and CORE not in item.path.parents
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Files with long tests first: begun last, one of them would keep one core busy when all others are through."""
+    if "OBMEN_TEST_ON" in os.environ:
+        again = [item for item in items if not _without_database(item)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(again)])
+        items[:] = again
+    long = {item.path for item in items if item.get_closest_marker("long")}
+    items.sort(key=lambda item: item.path not in long)
+    for item in items:
+        if _is_tried_twice(item) and not config.option.usepdb:  # the debugger and a second attempt exclude each other
+            # Both attempts share one time-out: what ran out of it once would hang without an end.
+            item.add_marker(pytest.mark.flaky(reruns=1, rerun_except="from pytest-timeout"))
+
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 

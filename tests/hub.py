@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -25,7 +26,7 @@ def postgresql_url() -> str:
     try:
         import psycopg
 
-        psycopg.connect(url, connect_timeout=3).close()
+        psycopg.connect(url, connect_timeout=20).close()
     except Exception as error:
         if os.environ.get("CI"):
             raise
@@ -34,9 +35,13 @@ def postgresql_url() -> str:
 
 
 def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+    """A port at which nobody listens, from below those that the system gives away by itself: it is still free when the process
+    that is to have it asks for it, seconds later."""
+    while True:
+        port = random.SystemRandom().randrange(15_000, 32_000)
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return port
 
 
 # PYTHONDONTWRITEBYTECODE would make each of hundreds of processes compile hundreds of files.
@@ -100,7 +105,7 @@ class Hub:
     def dump(self, kind: str, *args: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.cli("dump", kind, *args).stdout.splitlines()]
 
-    def serve(self, *args: str, wait: float = 30) -> Hub:
+    def serve(self, *args: str, wait: float = 120) -> Hub:
         self.server = self._start("serve", "--port", str(self.port), *args)
         end = time.monotonic() + wait
         while time.monotonic() < end:
@@ -132,7 +137,7 @@ class Hub:
         if process and process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, how)
-            process.wait(20)
+            process.wait(90)
 
     def close(self) -> None:
         for process in [self.server, *self.others]:

@@ -22,7 +22,7 @@ SIZES = ("--products", "200", "--rounds", "1", "--orders", "20", "--megabytes", 
 
 def bench(out: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(BENCH / "run.py"), "--out", str(out), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=os.environ | env, timeout=280)
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | env, timeout=840)
 
 
 def report(out: Path, *arguments: str, **env: str) -> dict[str, Any]:
@@ -132,3 +132,34 @@ def test_books_that_are_not_those_of_the_manifest_end_the_run(out: Path) -> None
 def test_a_wrong_call_is_refused(out: Path, arguments: tuple[str, ...], text: str) -> None:
     done = bench(out, *arguments)
     assert (done.returncode, text in done.stderr) == (2, True)
+
+
+def test_a_crms_limit_is_measured(out: Path) -> None:
+    sizes = ("--orders", "20", "--crm-products", "30", "--rounds", "1", "--products", "200")
+    found = rows(report(out, *sizes, "--only", "crm", "--crm-on", "sqlite"))
+    assert list(found) == [
+        "orders loaded from a CRM, SQLite: share of its limit used",
+        "orders changed from a CRM, SQLite: share of its limit used",
+        "orders from a CRM, SQLite: growth of peak memory",
+        "stock to a CRM, SQLite: share of its limit used",
+        "stock to a CRM, SQLite: peak memory",
+    ]
+    assert all(row["figure"] > 0 and row["ok"] in (True, False) for row in found.values())
+
+
+def test_our_client_and_our_door_end_with_equal_books(out: Path) -> None:
+    sizes = ("--orders", "20", "--crm-products", "30", "--rounds", "1", "--products", "200")
+    found = rows(report(out, *sizes, "--only", "shops", "--crm-on", "sqlite"))
+    assert list(found) == [
+        "goods from our client to our door, SQLite",
+        "goods to our door again, nothing changed, SQLite",
+        "our client, SQLite: peak memory",
+        "orders from our door, SQLite",
+    ]
+    assert all(row["figure"] > 0 and row["ok"] in (True, False) for row in found.values())
+
+
+def test_whole_feeds_are_measured(out: Path) -> None:
+    found = rows(report(out, "--rounds", "1", "--products", "200", "--only", "feeds"))
+    assert list(found) == ["YML, Prom: a whole feed", "YML, Prom: peak memory", "ICML: a whole feed", "ICML: peak memory"]
+    assert all(row["figure"] > 0 and row["ok"] in (True, False) for row in found.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -131,6 +132,8 @@ def test_adding_a_door_prints_exactly_what_its_user_types_over_there(make_hub) -
         "login": "nasha-1s",
         "language": "ru",
         "time_zone": "Europe/Kyiv",
+        "wake_up": None,
+        "feeds": {},
     }
 
 
@@ -423,6 +426,33 @@ def test_keys_are_rotated_and_secrets_stay_readable(make_hub) -> None:
     assert len(hub.cli("keys", "list").stdout.splitlines()) == 1
     hub.env["OBMEN_KEYS"] = (hub.home / "keys").read_text().strip()
     assert hub.cli("keys", "rotate", ok=False).returncode == 3
+
+
+def test_a_stream_that_is_switched_off_runs_only_when_that_is_said(make_hub, tmp_path: Path) -> None:
+    hub = make_hub().init()
+    hub.add_door()
+    text = hub.cli("connection", "export", "1C").stdout
+    off = re.sub(r'(stream = "products-in"\nenabled = )true', r"\1false", text)
+    assert off != text
+    (tmp_path / "off.toml").write_text(off, "utf-8")
+    hub.cli("connection", "apply", str(tmp_path / "off.toml"))
+    refused = hub.cli("run", "1C", "products-in", "orders-out", ok=False)
+    assert (refused.returncode, hub.dump("runs")) == (3, [])
+    assert refused.stderr.startswith("“products-in” of “1C” is switched off: switch it on")
+    hub.cli("run", "1C", "products-in", "--anyway", ok=False)
+    assert [row["streams"] for row in hub.dump("runs")] == [["products-in"]]
+
+
+def test_a_connection_is_paused_until_a_moment_and_goes_on_before_it(make_hub) -> None:
+    hub = make_hub().init()
+    hub.add_door()
+    assert (
+        hub.cli("pause", "1C", "--until", "2099-01-31 10:00", "--reason", "stock-taking").stdout
+        == "1C is paused until 2099-01-31 10:00\n"
+    )
+    assert hub.cli("pause", "1C", "--until", "2020-01-31 10:00", ok=False).returncode == 3
+    assert hub.cli("pause", "1C", "--until", "soon", ok=False).returncode == 2
+    assert [hub.cli("resume", "1C").stdout for _time in range(2)] == ["1C goes on\n", "1C was not paused\n"]
 
 
 def test_nothing_parked_is_nothing_to_retry(with_door: Hub) -> None:

@@ -71,16 +71,16 @@ def test_the_demo_exchanges_shows_its_page_and_leaves_when_told(tmp_path: Path) 
                 pytest.fail(process.stderr.read())
             text = "\n".join(said)
             found = dict(re.findall(r"^ +(page|login|password) +(\S+)$", text, re.MULTILINE))
-            assert [line[:2] for line in said if line[:1].isdigit()] == ["1.", "2.", "3.", "4.", "5.", "6."]
+            assert [line.partition(".")[0] for line in said if line[:1].isdigit()] == [str(n) for n in range(1, 11)]
             assert "ROZETKA-2026-0004518 went as Z5" in text
             assert int(found["page"].rstrip("/").rpartition(":")[2]) > port
             assert "1C UT 11" in sign_in(found["page"], found["login"], found["password"])
 
             second = start(tmp_path, "--exit")
-            assert (second.communicate(timeout=60)[1].startswith("A demo is running in"), second.returncode) == (True, 3)
+            assert (second.communicate(timeout=300)[1].startswith("A demo is running in"), second.returncode) == (True, 3)
         finally:
             process.send_signal(signal.SIGTERM)
-            code = process.wait(60)
+            code = process.wait(300)
     assert code == 0
     assert not accepts(int(found["page"].rstrip("/").rpartition(":")[2]))
     assert sorted(path.name for path in tmp_path.iterdir()) == [".demo"]
@@ -94,7 +94,7 @@ def test_a_demo_that_has_to_end_ends_by_itself_and_a_further_one_begins_anew(tmp
         (folder / "home").mkdir()
         (folder / "left-over").write_text("of the last demo")
     process = start(tmp_path, "--exit", "--home", str(home), "--port", str(free_port()))
-    out, err = process.communicate(timeout=280)
+    out, err = process.communicate(timeout=840)
     assert (process.returncode, err) == (0, "")
     assert "password" not in out
     assert out.rstrip().endswith("leaves its page open.")

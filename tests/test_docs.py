@@ -21,10 +21,21 @@ from obmen.cli.books import DumpKind
 from obmen.core import contract
 from obmen.core.records import Kind, Subject
 from obmen.sandbox import onec
+from obmen.sandbox.prom import commands as prom
+from obmen.sandbox.retailcrm import commands as retailcrm
+from obmen.sandbox.rozetka import commands as rozetka
+from obmen.sandbox.shop import commands as shop
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 VARIABLE = re.compile(r"\bOBMEN_[A-Z][A-Z_]*[A-Z]\b")
+SANDBOXES = {
+    "onec": onec.app,
+    "prom": prom.app,
+    "retailcrm": retailcrm.app,
+    "rozetka": rozetka.app,
+    "shop": shop.app,
+}  # each has a page of its own in docs/sandbox
 # Options that every command has, and those whose command's page is its own --help (docs/cli.md says so).
 EVERYWHERE = {"--help", "-h"}
 
@@ -83,7 +94,7 @@ def commands(command: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tupl
 def every_command() -> dict[tuple[str, ...], object]:
     cli = importlib.import_module("obmen.cli.main")  # obmen.cli says main() under that name
     found = dict(commands(get_command(cli.app)))
-    return found | {("sandbox", "onec", *path): one for path, one in commands(get_command(onec.app))}
+    return found | {("sandbox", name, *path): one for name, app in SANDBOXES.items() for path, one in commands(get_command(app))}
 
 
 def options(command: object) -> list[str]:
@@ -93,17 +104,18 @@ def options(command: object) -> list[str]:
 
 def test_every_command_has_its_words() -> None:
     body = text("cli.md")
-    own = [path for path in every_command() if path[:2] != ("sandbox", "onec")]
+    own = [path for path in every_command() if path[0] != "sandbox"]
     assert [path for path in own if f"`obmen {' '.join(path)}" not in body] == []
-    assert missing([path[-1] for path in every_command() if path[:2] == ("sandbox", "onec")], text("sandbox/onec.md")) == []
+    for name in SANDBOXES:
+        assert missing([path[-1] for path in every_command() if path[:2] == ("sandbox", name)], text(f"sandbox/{name}.md")) == []
 
 
 def test_every_option_has_its_words() -> None:
     """In the paragraph of its command; those of the sandbox anywhere on its page."""
     lacking = []
     for path, command in every_command().items():
-        if path[:2] == ("sandbox", "onec"):
-            lacking += missing(options(command), text("sandbox/onec.md"))
+        if path[0] == "sandbox":
+            lacking += missing(options(command), text(f"sandbox/{path[1]}.md"))
         else:
             call = f"`obmen {' '.join(path)}"
             paragraphs = [p for p in text("cli.md").split("\n\n") if call in p]
@@ -183,7 +195,7 @@ def test_no_command_is_described_that_does_not_exist() -> None:
     starts = {path[:n] for path in known for n in range(1, len(path) + 1)}
     unknown = []
     for page, body in pages().items():
-        for call in re.findall(r"(?:`|bin/|^)obmen ((?:[a-z]+ ?)+)", body, re.MULTILINE):
+        for call in re.findall(r"(?:`|bin/|^)obmen ((?:[a-z]+(?:-[a-z]+)* ?)+)", body, re.MULTILINE):
             path = tuple(call.split())
             longest = next((path[:n] for n in range(len(path), 0, -1) if path[:n] in starts), ())
             if not longest or (longest not in known and len(path) > len(longest)):

@@ -17,6 +17,7 @@ import pytest
 import obmen.connectors
 from connectors.memory_host import MemoryHost
 from obmen import registry
+from obmen.core import schedule
 from obmen.core.contract import (
     BadDocument,
     BadRecord,
@@ -102,12 +103,22 @@ def profiles_load(cls: type[Connector], docs: Path, tmp: Path) -> Iterator[str]:
     for name, profile in cls.profiles().items():
         if not str(profile.get("title", "")).strip():
             yield f"profile {name} has no title"
-        if unknown := set(profile.get("streams", ())) - set(cls.streams):
+        plans = profile.get("schedules", {})
+        if unknown := {*profile.get("streams", ()), *plans} - set(cls.streams):
             yield f"profile {name}: no such stream {', '.join(sorted(unknown))}"
         try:
             load(cls.settings, profile.get("settings", {}))
+            for plan in plans.values():
+                schedule.parse(plan)
         except ExchangeError as error:
             yield f"profile {name}: {error}"
+
+
+def it_is_found_by_people(cls: type[Connector], docs: Path, tmp: Path) -> Iterator[str]:
+    if cls.family not in ("", "accounting", "shop", "marketplace", "crm"):
+        yield f"there is no family {cls.family}"
+    if not cls.about and not all(profile.get("note") for profile in cls.profiles().values() or [{}]):
+        yield "it does not say in a sentence what it is for"
 
 
 def its_page_names_everything(cls: type[Connector], docs: Path, tmp: Path) -> Iterator[str]:
@@ -186,8 +197,8 @@ def sinks_are_whole(cls: type[Connector], docs: Path, tmp: Path) -> Iterator[str
     for sink in sinks:
         if sink.stream not in cls.streams or not isinstance(sink.kind, Kind) or sink.batch < 1:
             yield f"a sink of no stream, no kind or no batch: {sink.stream}"
-        if not all(callable(getattr(sink, name, None)) for name in ("render", "write", "echo")):
-            yield f"the sink {sink.stream} lacks render, write or echo"
+        if not all(callable(getattr(sink, name, None)) for name in ("render", "write", "external_id")):
+            yield f"the sink {sink.stream} lacks render, write or external_id"
 
 
 def doors_answer_anything(cls: type[Connector], docs: Path, tmp: Path) -> Iterator[str]:
@@ -211,6 +222,7 @@ CHECKS: tuple[Check, ...] = (
     secrets_are_marked,
     defaults_are_valid,
     profiles_load,
+    it_is_found_by_people,
     its_page_names_everything,
     check_answers,
     errors_are_classified,
@@ -255,9 +267,9 @@ class ToySource:
 class ToySink:
     stream, kind, batch = "stock-out", Kind.STOCK, 50
 
-    def render(self, record: Any, links: Any) -> Any: ...
+    def render(self, record_id: int, record: Any, links: Any) -> Any: ...
     def write(self, changes: Any) -> Any: ...
-    def echo(self, payload: Any) -> None: ...
+    def external_id(self, record: Any) -> None: ...
 
 
 class ToyDoor:
@@ -267,6 +279,7 @@ class ToyDoor:
 
 class Toy(Connector):
     key, title, settings, streams = "toy", "Toy shop", ToySettings, ("orders-in", "stock-out")
+    family, about = "shop", "Sells toys."
 
     @classmethod
     def profiles(cls) -> Mapping[str, Mapping[str, Any]]:
@@ -330,6 +343,13 @@ def test_a_good_toy_passes_every_check(check: Check, tmp_path: Path) -> None:
         (defaults_are_valid, with_settings(mode=setting("x", "Mode", "One.", choices=(("a", "A"),))), "the defaults are refused"),
         (profiles_load, toy(profiles=classmethod(lambda cls: {"p": {"title": "P", "settings": {"wiat": 1}}})), "profile p: "),
         (profiles_load, toy(profiles=classmethod(lambda cls: {"p": {"title": "P", "streams": ["x-in"]}})), "no such stream x-in"),
+        (
+            profiles_load,
+            toy(profiles=classmethod(lambda cls: {"p": {"title": "P", "schedules": {"orders-in": "now"}}})),
+            "no schedule",
+        ),
+        (it_is_found_by_people, toy(family="bank"), "there is no family bank"),
+        (it_is_found_by_people, toy(about=""), "does not say in a sentence"),
         (its_page_names_everything, toy(key="toy2"), "there is no toy2.md"),
         (its_page_names_everything, toy(streams=("returns-in",)), "does not name the stream `returns-in`"),
         (check_answers, toy(check=lambda self: ""), "check() says nothing"),

@@ -170,9 +170,9 @@ def test_importing_the_same_file_again_in_a_session_is_success_again(caller: Cal
 
 
 def test_a_failed_import_tells_the_reason(caller: Caller, host: MemoryHost) -> None:
-    host.answers = [Job(0, "failed", 10, {"created": 1}, "import.xml:7: damaged. Settled before that: new 1")]
+    host.answers = [Job(0, "failed", 10, {"created": 1}, "import.xml:7: damaged (settled before that: new 1)")]
     caller.enter().say("catalog", "file", GOODS, filename="import.xml")
-    assert caller.say("catalog", "import", filename="import.xml") == "failure\nimport.xml:7: damaged. Settled before that: new 1"
+    assert caller.say("catalog", "import", filename="import.xml") == "failure\nimport.xml:7: damaged (settled before that: new 1)"
 
 
 @pytest.mark.parametrize(("answer", "verdict"), [("success", "success"), ("failure", "failure")])

@@ -172,6 +172,14 @@ def test_the_payment_goes_in_the_words_of_the_mapping() -> None:
     }  # fmt: skip
 
 
+def test_the_kind_of_nomenclature_that_a_line_names_is_said_once() -> None:
+    """CS-A12: orders of shops come with the kind that their settings choose."""
+    line = replace(LINE, requisites=(("ВидНоменклатуры", "Посуда"), ("Гравировка", "Тест")))
+    said = sent(replace(ORDER, lines=(line,))).find("Товары/Товар")
+    assert requisites(said) == {"ВидНоменклатуры": "Посуда", "ТипНоменклатуры": "Товар", "Гравировка": "Тест"}
+    assert len(said.findall(".//ЗначениеРеквизита")) == 3
+
+
 def test_a_forced_payment_method_goes_verbatim_and_without_an_id() -> None:
     s = {"payment_rules": "{«paymentmethod_name»:«Оплата картой внешняя»}"}
     told = requisites(sent(PAID, **s))
@@ -505,7 +513,15 @@ def test_a_subordinate_payment_and_shipment_are_read() -> None:
     )
     got = news(f"{HEAD}<ПодчиненныеДокументы>{inside}</ПодчиненныеДокументы>")
     assert got.payments == (
-        Payment("p", D(170), method="Картка", number="7", date=datetime(2026, 3, 1, 22, tzinfo=UTC), paid=True),
+        Payment(
+            "p",
+            D(170),
+            method="Картка",
+            number="7",
+            date=datetime(2026, 3, 1, 22, tzinfo=UTC),
+            paid=True,
+            requisites=(("Документ", "Эквайринговая операция"),),
+        ),
     )
     assert got.shipments == (Shipment("s", number="О-6", shipped=True, amount=D(120)),)
 

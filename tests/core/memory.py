@@ -23,6 +23,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.books: dict[int, Any] = {}
         self.link_rows: dict[tuple[Kind, str], Link] = {}
+        self.wanted_again: set[int] = set()  # records that a person asked to tell once more
         self.bookmarks: dict[str, Bookmark] = {}
         self.parked: dict[tuple[Kind, str], tuple[str, BadRecord]] = {}
         self.intents: set[str] = set()
@@ -30,9 +31,19 @@ class MemoryStore:
         self.settled = 0
         self.written = self.again = 0  # records settled as news; of those, how many are still to come again
         self.links = self
+        self.told: list[Settlement] = []  # of a preview of a push
 
     def seen(self, kind: Kind) -> bytes:
         return b"".join(link.seen for (k, _id), link in self.link_rows.items() if k is kind)
+
+    def linked(self, kind: Kind) -> Iterator[str]:
+        return (ident for k, ident in list(self.link_rows) if k is kind)
+
+    def confirmed(self, kind: Kind, record_id: int) -> str:
+        return ""
+
+    def asked_again(self, kind: Kind, record_id: int) -> bool:
+        return record_id in self.wanted_again
 
     def record_id(self, kind: Kind, external_id: str) -> int:
         if (kind, external_id) not in self.link_rows:
@@ -75,6 +86,18 @@ class MemoryStore:
     def preview(self, settlement: Settlement) -> Counter[str]:
         return self._apply(settlement, {}, {})
 
+    def compare(self, settlement: Settlement) -> Counter[str]:
+        return self._apply(settlement, {}, {})
+
+    def tell(self, settlement: Settlement) -> None:
+        self.told.append(settlement)
+
+    def left(self, kind: Kind, changes: Sequence[tuple[int, Any]]) -> Mapping[int, BadRecord]:
+        return {}
+
+    def held(self, kind: Kind, record_ids: Sequence[int]) -> set[int]:
+        return set()
+
     def start_again(self) -> None:
         self.again = self.written
 
@@ -84,6 +107,8 @@ class MemoryStore:
         counts = self._apply(settlement, self.books, self.link_rows)
         if settlement.bookmark is not None:
             self.bookmarks[settlement.stream] = settlement.bookmark
+        for ident in settlement.settled_ids:
+            self.parked.pop((settlement.kind, ident), None)
         for p in settlement.parked:
             self.parked[settlement.kind, p.external_id] = p.where, p.error
         for link in settlement.links:
@@ -125,6 +150,7 @@ class Shop:
         self.parsed: list[str] = []
         self.things: dict[str, Mapping[str, Any]] = {}
         self.calls: list[Change] = []
+        self.batches: list[int] = []
         self.lose_answer = False
 
     def pages(self, since: Bookmark | None, known: Known) -> Iterator[Page]:
@@ -149,24 +175,27 @@ class Shop:
     def locate(self, i: Item) -> str:
         return f"goods.xml:{i.where}"
 
-    def render(self, record: Product, links: Any) -> Mapping[str, Any]:
+    creates, compares = True, False
+
+    def external_id(self, record: Product) -> str | None:
+        return None
+
+    def render(self, record_id: int, record: Product, links: Any) -> Mapping[str, Any] | None:
         if not record.name:
             raise BadRecord("{id} has no name", id=record.key)
-        return {"name": record.name}
+        return {"id": record.key, "name": record.name}
 
     def write(self, changes: Sequence[Change]) -> Iterator[Outcome]:
+        self.batches.append(len(changes))
         for change in changes:
             self.calls.append(change)
-            found = next((i for i, thing in self.things.items() if thing == change.payload), None) if change.unsure else None
-            ident = change.external_id or found or f"t{len(self.things) + 1}"
+            same = (i for i, thing in self.things.items() if thing["id"] == change.payload["id"])
+            ident = change.external_id or (next(same, None) if change.unsure else None) or f"t{len(self.things) + 1}"
             self.things[ident] = change.payload
             if self.lose_answer:
                 self.lose_answer = False
                 raise Crash
-            yield Outcome(change.key, ident)
-
-    def echo(self, payload: Mapping[str, Any]) -> bytes | None:
-        return digest({"id": next(i for i, t in self.things.items() if t == payload), "name": payload["name"]})
+            yield Outcome(change.key, ident, seen=digest({"id": ident, "name": change.payload["name"]}))
 
 
 __all__ = ["Crash", "MemoryStore", "Shop", "item"]

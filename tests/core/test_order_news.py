@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import pytest
+
 from obmen.core.orders import apply_news
 from obmen.core.records import Delivery, Order, OrderLine, OrderNews, Payment, Shipment
 
@@ -135,3 +137,27 @@ def test_their_number_and_date_are_kept_as_requisites() -> None:
     assert after.requisites == (("Номер по 1С", "00-000123"), ("Дата по 1С", "2026-03-02T00:00:00+00:00"))
     assert apply_news(after, news).changes == ()
     assert dict(apply_news(after, replace(news, number_there="00-000124")).order.requisites)["Номер по 1С"] == "00-000124"
+
+
+MARKS = {"shipped": "Shipped", "cancelled": "Cancelled", "posted": "Taken"}
+
+
+@pytest.mark.parametrize(
+    ("news", "state"),
+    [
+        (OrderNews("1", shipped=True), "Shipped"),
+        (OrderNews("1", shipped=True, cancelled=True), "Cancelled"),
+        (OrderNews("1", posted=True, number_there="77"), "Taken"),
+        (OrderNews("1", paid=True), "new"),
+        (OrderNews("1", shipped=True, state_name="Packed"), "Packed"),
+    ],
+)
+def test_a_new_mark_of_1c_brings_the_state_that_the_settings_name(news: OrderNews, state: str) -> None:
+    folded = apply_news(replace(ORDER, state="new"), news, state_of=lambda ident, name: name, marks=MARKS)
+    assert folded.order.state == state
+
+
+def test_a_mark_that_was_there_before_brings_no_state_back() -> None:
+    shipped = apply_news(replace(ORDER, state="new"), OrderNews("1", shipped=True), marks=MARKS).order
+    moved = replace(shipped, state="Delivered")
+    assert apply_news(moved, OrderNews("1", shipped=True), marks=MARKS).order.state == "Delivered"

@@ -572,6 +572,8 @@ def test_lines_not_said_are_not_no_lines() -> None:
         ("<Дата>2021-02-11</Дата><Время>2021-02-11T18:45:21</Время>", "2021-02-11T16:45:21+00:00"),
         ("<Дата>2021-02-11</Дата><Время>18:45:21+03:00</Время>", "2021-02-11T15:45:21+00:00"),
         ("<Дата>2021-02-11+02:00</Дата>", "2021-02-10T22:00:00+00:00"),
+        ("<Дата>2015-08-12+03:00</Дата><Время>13:38:17</Время>", "2015-08-12T10:38:17+00:00"),
+        ("<Время>13:38:17</Время><Дата>2015-08-12+03:00</Дата>", "2015-08-12T10:38:17+00:00"),
     ],
 )
 def test_the_moment_of_a_document_is_in_the_zone_of_its_sender(body: str, moment: str) -> None:
@@ -651,3 +653,25 @@ def test_order_is_kept_over_many_batches() -> None:
     assert sum(map(len, raws)) > records.BATCH * 5
     assert [record.key for record in parse(Kind.PRODUCT, raws) if isinstance(record, Product)] == [str(n) for n in range(100)]
     assert parse(Kind.PRODUCT, []) == []
+
+
+def test_a_counterparty_without_a_list_around_it_is_read() -> None:
+    """As 1C:UT 10 wrote it, in CS-Cart's documentation of 2014."""
+    body = "<Документ><Ид>1</Ид><Контрагент><Ид>c1</Ид><Наименование>Test Test</Наименование></Контрагент></Документ>"
+    (document,) = records.parse(Kind.ORDER, [body.encode()])
+    assert isinstance(document, Document)
+    assert [(c.key, c.name) for c in document.counterparties] == [("c1", "Test Test")]
+
+
+def test_contacts_inside_an_address_are_contacts() -> None:
+    """As CS-Cart 4.1 and 4.2 wrote them."""
+    body = (
+        "<Контрагент><Ид>c1</Ид><Наименование>N</Наименование><АдресРегистрации><Представление>A</Представление><Контакты>"
+        "<Контакт><Тип>Почта</Тип><Значение>n@example.com</Значение></Контакт>"
+        "<Контакт><Тип>Телефон</Тип><Значение>+380501112233</Значение></Контакт></Контакты></АдресРегистрации></Контрагент>"
+    )
+    (party,) = records.parse(Kind.COUNTERPARTY, [body.encode()])
+    assert isinstance(party, Counterparty)
+    assert (party.email, party.phone) == ("n@example.com", "+380501112233")
+    assert party.legal_address is not None
+    assert party.legal_address.text == "A"

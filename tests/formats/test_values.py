@@ -190,3 +190,10 @@ def test_no_vat_is_not_nought_per_cent(text: str | None, rate: str | None) -> No
 def test_padding_of_a_unit_goes() -> None:
     assert values.unit("796 ") == "796"
     assert values.unit("шт\xa0") == "шт"
+
+
+def test_a_moment_outside_of_the_calendar_is_none() -> None:
+    """One such date must not stop all the orders of a shop."""
+    assert values.utc(values.moment("9999-12-31T23:59:59-05:00"), ZoneInfo("Europe/Kyiv")) is None
+    assert values.utc(values.moment("9999-12-31T23:59:59"), ZoneInfo("America/New_York")) is None
+    assert values.utc(values.moment("9999-12-31T23:59:59"), ZoneInfo("Europe/Kyiv")) is not None

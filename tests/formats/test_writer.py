@@ -756,9 +756,9 @@ def test_orders_take_at_most_twice_the_time_of_lxmls_incremental_writer() -> Non
     def best(what: object) -> float:
         took = []
         for _ in range(3):
-            start = time.perf_counter()
+            start = time.thread_time()  # work, not waiting for a processor that others use
             what()  # type: ignore[operator]
-            took.append(time.perf_counter() - start)
+            took.append(time.thread_time() - start)
         return min(took)
 
     assert best(ours) <= 2 * best(theirs)

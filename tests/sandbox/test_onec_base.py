@@ -359,3 +359,51 @@ def test_an_unknown_order_action_or_line_is_refused() -> None:
     with pytest.raises(NeedsOwner, match="Order 1001 has 1 lines"):
         one.change_line("1001", 2, quantity="1")
     assert one.orders[0].revision == 1
+
+
+# --- payments that the site tells ---
+
+CARD = (
+    "<Номер>55</Номер><ХозОперация>Эквайринговая операция</ХозОперация><Дата>2025-04-03</Дата><Время>10:00:00</Время>"
+    "<Сумма>200</Сумма><Основание>1001</Основание>"
+)
+PAID = f"<ЗначенияРеквизитов>{requisites(Метод_оплаты='Карта', Оплачено='true')}</ЗначенияРеквизитов>"
+
+
+def receipts(one: Base, text: str) -> list[tuple[str, str, str]]:
+    assert one.load(text).error is None
+    return [(r.number, r.amount, r.method) for r in one.order("1001").receipts]
+
+
+def below(payment: str) -> str:
+    return orders(order(ПодчиненныеДокументы=f"<ПодчиненныйДокумент>{payment}</ПодчиненныйДокумент>"))
+
+
+def test_unf_makes_a_card_payment_of_each_document_that_is_not_said_to_be_unpaid() -> None:
+    assert receipts(base("unf"), below(CARD + PAID)) == [("55", "200", "Карта")]
+    assert receipts(base("unf"), below(CARD + PAID.replace("true", "false"))) == []
+    assert receipts(base("unf"), below(CARD.replace("Эквайринговая операция", "Выплата безналичных денег") + PAID)) == []
+
+
+def test_unf_makes_a_card_payment_of_date_method_and_number_in_the_head() -> None:
+    told = requisites(Метод_оплаты="Карта", Дата_оплаты="2025-04-03T10:00:00", Номер_платежного_документа="55")
+    assert receipts(base("unf"), orders(order(ЗначенияРеквизитов=told))) == [("55", "200", "Карта")]
+    assert receipts(base("unf"), orders(order(ЗначенияРеквизитов=requisites(Метод_оплаты="Карта")))) == []
+
+
+def test_a_payment_in_the_container_of_its_order_is_no_order() -> None:
+    one = base("unf")
+    text = orders(f"<Контейнер>{order()}<Документ>{CARD}{PAID}</Документ></Контейнер>")
+    assert receipts(one, text) == [("55", "200", "Карта")]
+    assert numbers(one) == ["1001"]
+
+
+def test_ut_makes_a_card_payment_of_an_order_that_is_said_to_be_paid() -> None:
+    told = requisites(Заказ_оплачен="true", Метод_оплаты="Карта")
+    assert receipts(base(), orders(order(ЗначенияРеквизитов=told))) == [("", "200", "Карта")]
+    assert receipts(base(), orders(order())) == []
+
+
+def test_payments_survive_in_the_folder_of_the_infobase(tmp_path: Path) -> None:
+    Base(tmp_path, rules="unf").load(below(CARD + PAID))
+    assert [r.method for r in Base(tmp_path, rules="unf").order("1001").receipts] == ["Карта"]

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from obmen.connectors.commerceml_door import api
+from obmen.sandbox.onec.generate import Spec, generate
 from obmen.store import connections, models
 from obmen.work import run as runs
 from store.cml import catalogue, changes, offer, offers, product, put
@@ -253,7 +255,8 @@ def test_a_preview_counts_differences_and_writes_nothing(node: models.Connection
     )
     run = runs.execute_here(run)
     assert {k: v for k, v in run.counts.items() if v} == {"created": 1, "updated": 1}
-    assert run.facts["differences"][0]["differences"] == {"name": ["Стул", "Крісло"]}
+    changed = run.results.get(outcome="updated")
+    assert (changed.name, changed.changes, changed.compared) == ("Крісло", {"name": ["Стул", "Крісло"]}, "books")
     assert list(models.Product.objects.values_list("name", flat=True)) == ["Стул"]
 
 
@@ -302,3 +305,37 @@ def test_a_document_that_is_damaged_in_the_middle_keeps_what_was_settled_and_nam
     assert (run.facts["created"], run.facts["line"], run.facts["file"]) == (3, 5, "import0_1.xml")
     load(node, tmp_path, import0_1=catalogue(good, product("bad"), product("p9")))
     assert models.Product.objects.count() == 5
+
+
+def books() -> dict[str, list[tuple[Any, ...]]]:
+    """Everything that a load writes, without our own ids and moments."""
+    ours = {"id", "at", "run_id", "connection_id", "group_id", "product_id", "offer_id", "kind_id", "warehouse_id", "record_id"}
+    named = {models.Product: ["group__key"], models.Offer: ["product__key"], models.Price: ["offer__key", "kind__key"]}
+    named |= {models.StockLevel: ["offer__key", "warehouse__key"]}
+    out = {}
+    for model in (models.Product, models.Offer, models.Price, models.StockLevel, models.Link, models.RecordChange):
+        names = [f.attname for f in model._meta.concrete_fields if f.attname not in ours] + named.get(model, [])
+        out[model.__name__] = sorted(model.objects.values_list(*names), key=repr)
+    return out
+
+
+def test_a_load_with_a_second_process_ends_with_the_same_books(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    generate(Spec(layout="unf", products=120, pictures=False), tmp_path)
+    monkeypatch.setattr(api, "LARGE", 0)
+    monkeypatch.setattr(api, "FULL", 1)
+    asked: list[bool] = []
+    submit = api.Ahead.submit
+    monkeypatch.setattr(api.Ahead, "submit", lambda *said, new: (asked.append(new), submit(*said, new=new))[1])
+    seen = []
+    for second in (False, True):
+        monkeypatch.setattr(api.ahead, "worth_it", lambda second=second: second)
+        node = connections.create("commerceml_door", f"1C {second}", profile="unf")[0]
+        assert runs.load_folder(node, tmp_path).state == "done"
+        seen.append(books())
+        assert asked == ([True, True] if second else [])
+        for model in (models.Product, models.Offer, models.Price, models.StockLevel, models.Link, models.RecordChange):
+            model.objects.all().delete()
+        models.Reference.objects.all().delete()
+        models.Group.objects.all().delete()
+    assert len(seen[0]["Product"]) == 120
+    assert seen[0] == seen[1]

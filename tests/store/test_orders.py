@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from django.db import DataError
 
 from obmen.core.records import Address, Counterparty, Delivery, Kind, Order, OrderLine, OrderNews, Payment
 from obmen.store import connections, models, outbox
@@ -163,3 +164,15 @@ def test_what_1c_says_of_orders_is_folded_in_and_an_unknown_one_never_blocks_the
     assert (parked.kind, parked.external_id, parked.waiting_kind) == ("order", "guid-404", "order")
     run = runs.load_folder(connection, put(tmp_path, orders=text.replace("10:00:00", "10:00:01")))
     assert {k: v for k, v in run.counts.items() if v} == {"unchanged": 2, "parked": 1}
+
+
+@pytest.mark.parametrize("value", ["1e90", "-100000000000000", "99999999999999.99999"])
+def test_a_number_that_no_column_holds_is_refused_on_every_database(value: str) -> None:
+    """SQLite keeps it, and then no page of orders can be read any more."""
+    save_order(order())
+    with pytest.raises(DataError):
+        save_order(order("1002", total=Decimal(value)))
+    with pytest.raises(DataError):
+        save_orders([order("1003", lines=(replace(LINE, price=Decimal(value)),))])
+    assert [o.key for o in orders_records(models.Order.objects.all())] == ["1001"]
+    assert save_order(order("1004", total=Decimal("99999999999999.9999")))[1] is True

@@ -26,7 +26,7 @@ GOODS = ("products", "offers", "prices", "stock", "groups")
 EVERYTHING = (*GOODS, "counterparties", "orders", "payments", "links", "outbox", "parked", "runs")
 
 
-def until(true: Callable[[], Any], seconds: float = 60, what: str = "it did not come to that in time") -> Any:
+def until(true: Callable[[], Any], seconds: float = 120, what: str = "it did not come to that in time") -> Any:
     end = time.monotonic() + seconds
     while not (found := true()):
         assert time.monotonic() < end, what

@@ -118,7 +118,7 @@ def is_a_broken_line(error: Exception) -> bool:
 
 
 def quiet(hub: Hub) -> None:
-    until(lambda: all(run["state"] not in ("waiting", "running") for run in hub.dump("runs")), 90)
+    until(lambda: all(run["state"] not in ("waiting", "running") for run in hub.dump("runs")), 300)
 
 
 def story(killed: Killed, folder: Path, change: Callable[[int], Manifest], kills: Sequence[int]) -> Manifest:
@@ -271,7 +271,7 @@ def test_a_worker_frozen_beyond_its_lease_writes_nothing_when_it_wakes(make_hub:
     thread.start()
     until(lambda: frozen_between_pages(hub, first.pid))
     second = hub.work()
-    thread.join(120)
+    thread.join()
     assert [r.failures for r in reports] == [[]]
     before = books(hub)
     os.killpg(first.pid, signal.SIGCONT)

@@ -463,7 +463,7 @@ def test_what_stands_before_damage_is_settled_and_the_corrected_file_completes_t
     line = good[: good.index(f"<Ид>{keys[1200]}<".encode())].count(b"\n") + 1
     assert answer.startswith("failure\n"), answer
     assert f"import.xml:{line}: " in answer
-    assert "Settled before that: new 1200, changed 0, unchanged 0, set aside 0" in answer
+    assert "settled before that: new 1200, changed 0, unchanged 0, set aside 0" in answer
     answer = caller.offer("import.xml", good)
     assert answer == "success\n" + summary(new=500, unchanged=1200)
     site.products |= {key: f"Товар {key}" for key in keys}

@@ -433,9 +433,9 @@ def test_a_failed_import_is_told_in_full_and_tried_anew_when_asked_again(node: N
     node.enter().say("type=catalog&mode=file&filename=import.xml", GOODS)
     node.say("type=catalog&mode=import&filename=import.xml")
     facts = {"msgid": "{file}:{line}: damaged", "file": "import.xml", "line": 7, "error": "", "created": 2}
-    models.Run.objects.update(state="failed", text="{error} Settled before that: new {created}", facts=facts)
+    models.Run.objects.update(state="failed", text="{error} (settled before that: new {created})", facts=facts)
     run = models.Run.objects.get()
-    assert make_job_text(node, run) == "import.xml:7: damaged Settled before that: new 2"
+    assert make_job_text(node, run) == "import.xml:7: damaged (settled before that: new 2)"
     assert node.say("type=catalog&mode=import&filename=import.xml") == "progress\n0 % is done."
     assert models.Run.objects.count() == 2
 

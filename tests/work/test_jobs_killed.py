@@ -20,24 +20,24 @@ from obmen.store.models import Connection, Run, RunLine
 from obmen.work import jobs
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.long]
-Start = Callable[[], "subprocess.Popen[bytes]"]
+Start = Callable[..., "subprocess.Popen[bytes]"]
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Start a worker process on this test's database, with a lease of two seconds."""
+    """Start a worker process on this test's database, with a lease of so many seconds."""
     entry = settings.DATABASES["default"]
     if db.vendor == "sqlite":
         url = f"sqlite:///{db.settings_dict['NAME']}"
     else:
         who = entry["USER"] + (f":{entry['PASSWORD']}" if entry["PASSWORD"] else "")
         url = f"postgresql://{who}@{entry['HOST']}:{entry['PORT'] or 5432}/{db.settings_dict['NAME']}"
-    env = os.environ | {"OBMEN_DATABASE_URL": url, "OBMEN_LEASE": "2", "OBMEN_LOG": "ERROR"}
+    env = os.environ | {"OBMEN_DATABASE_URL": url, "OBMEN_LOG": "ERROR"}
     started: list[subprocess.Popen[bytes]] = []
 
-    def one() -> subprocess.Popen[bytes]:
+    def one(lease: float = 2) -> subprocess.Popen[bytes]:
         command = [sys.executable, str(Path(__file__).with_name("worker_process.py")), str(tmp_path / "log")]
-        started.append(subprocess.Popen(command, env=env, start_new_session=True))
+        started.append(subprocess.Popen(command, env={**env, "OBMEN_LEASE": str(lease)}, start_new_session=True))
         return started[-1]
 
     yield one
@@ -54,7 +54,7 @@ def events(tmp_path: Path) -> list[tuple[float, int, str, int, int]]:
     return [(float(t), int(pid), what, int(run), int(owner)) for t, pid, what, run, owner in (line.split() for line in lines)]
 
 
-def until(true: Callable[[], object], seconds: float = 60) -> None:
+def until(true: Callable[[], object], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not come to that in time"
@@ -77,11 +77,11 @@ def pages_of(runs: list[Run]) -> dict[int, Counter[str]]:
 
 def test_four_workers_run_every_run_once_and_never_two_of_a_connection_at_once(start: Start, tmp_path: Path) -> None:
     runs = ask_many(connections=5, runs=60, pages=2, seconds=0.01)
-    workers = [start() for _i in range(4)]
+    workers = [start(lease=60) for _i in range(4)]  # a busy machine may keep each of them waiting; nobody is to be rescued
     until(lambda: all_done(runs))
     for worker in workers:
         worker.terminate()
-        assert worker.wait(20) == 0
+        assert worker.wait(90) == 0
     seen = events(tmp_path)
     assert Counter(e[3] for e in seen if e[2] == "start") == {r.pk: 1 for r in runs}
     assert len({e[1] for e in seen}) > 1, "one worker did it all: nothing was proved"
@@ -112,10 +112,10 @@ def test_killed_workers_lose_nothing_and_do_no_page_twice(start: Start, tmp_path
 
 
 def test_a_frozen_worker_that_lost_its_lease_stops_before_its_next_write(start: Start, tmp_path: Path) -> None:
-    [run] = ask_many(connections=1, runs=1, pages=12, seconds=0.25)
+    [run] = ask_many(connections=1, runs=1, pages=12, seconds=0.5)
     frozen = start()
     # Frozen while it works on a page, not inside a transaction: nobody could write to SQLite then.
-    until(lambda: RunLine.objects.filter(run=run).count() == 2)
+    until(lambda: RunLine.objects.filter(run=run).count() >= 2)
     os.kill(frozen.pid, signal.SIGSTOP)
     settled = RunLine.objects.filter(run=run).count()
     second = start()
@@ -130,12 +130,12 @@ def test_a_frozen_worker_that_lost_its_lease_stops_before_its_next_write(start: 
 
 def test_a_worker_told_to_end_settles_its_page_and_another_goes_on_at_once(start: Start, tmp_path: Path) -> None:
     [run] = ask_many(connections=1, runs=1, pages=6, seconds=0.2)
-    first = start()
+    first = start(lease=60)
     until(lambda: RunLine.objects.filter(run=run).count() >= 2)
     first.terminate()
-    assert first.wait(20) == 0
+    assert first.wait(90) == 0
     run.refresh_from_db()
     assert (run.state, run.worker, run.attempts) == ("waiting", "", 0)
-    start()
+    start(lease=60)
     until(lambda: all_done([run]))
     assert pages_of([run]) == {run.pk: {f"page {i}": 1 for i in range(6)}}

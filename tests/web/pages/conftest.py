@@ -1,4 +1,7 @@
-"""A real browser for the page tests. OBMEN_CHROMIUM names another one than Debian's."""
+"""A real browser for the page tests. OBMEN_CHROMIUM names another one than Debian's.
+
+OBMEN_SLOW_PAGES=6 makes every page six times slower: a test that guesses how long a page takes is found out.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,10 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 CHROMIUM = os.environ.get("OBMEN_CHROMIUM", "/usr/bin/chromium")
 DESKTOP = {"width": 1280, "height": 800}
+SLOWER = float(os.environ.get("OBMEN_SLOW_PAGES", "1"))
+# A page that a click led to is there before its scripts are; nothing is done on it until it says that it is loaded.
+SAYS_LOADED = "addEventListener('load', () => document.documentElement.setAttribute('data-loaded', ''))"
+NOT_LOADED = "html:not([data-loaded])"
 
 
 @pytest.fixture(autouse=True)
@@ -29,10 +36,13 @@ def fast_passwords(settings: Any) -> None:
 def chromium() -> Iterator[Any]:
     if not Path(CHROMIUM).exists():
         pytest.skip(f"NO PAGE IS TESTED: there is no Chromium at {CHROMIUM} (set OBMEN_CHROMIUM)")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=15_000)  # a busy machine is slow, not wrong
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        # A container's /dev/shm is small, and a browser that has filled it up crashes.
+        args = ["--no-sandbox", "--disable-dev-shm-usage"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=args, timeout=180_000)
         yield browser
         browser.close()
 
@@ -52,8 +62,12 @@ def open_page(chromium: Any, live_server: Any) -> Iterator[Callable[..., Any]]:
     def make(user: Any = None, viewport: dict[str, int] = DESKTOP, locale: str = "en-US") -> Any:
         context = chromium.new_context(viewport=viewport, locale=locale, base_url=live_server.url)
         contexts.append(context)
+        context.add_init_script(SAYS_LOADED)
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(60_000)
+        page.add_locator_handler(page.locator(NOT_LOADED), lambda: None)  # before each deed; it waits until there is no such page
+        if SLOWER > 1:
+            context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": SLOWER})
         watch(page)
         if user is not None:
             page.goto("/login/")
