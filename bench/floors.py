@@ -1,4 +1,4 @@
-"""What the machine needs at the least, each in a process of its own: ``python floors.py parse|copy|sink|write …``."""
+"""What the machine needs at the least, each in a process of its own: ``python floors.py parse|copy|rows|sink|write …``."""
 
 from __future__ import annotations
 
@@ -41,9 +41,30 @@ def copy(source: str, target: str) -> None:
         con.execute(sql)
     con.execute("BEGIN")
     for name, _sql in tables:
-        con.execute(f'INSERT INTO main."{name}" SELECT * FROM s."{name}"')
+        columns = ", ".join(f'"{row[1]}"' for row in con.execute(f'PRAGMA s.table_info("{name}")'))  # none that are generated
+        con.execute(f'INSERT INTO main."{name}" ({columns}) SELECT {columns} FROM s."{name}"')
     con.execute("COMMIT")
     con.execute("PRAGMA main.wal_checkpoint(truncate)")
+
+
+LISTS = {"unit_attributes", "groups", "properties", "requisites", "pictures", "characteristics"}  # columns that hold JSON
+
+
+def rows(source: str) -> None:
+    """Every offer with its product, its prices and its stock out of a hub's database, the JSON in them read; prints how many offers."""
+    con = sqlite3.connect(f"file:{source}?mode=ro", uri=True)
+    con.execute("PRAGMA cache_size=-65536")
+    read, count = json.loads, 0
+    found = con.execute("SELECT o.*, p.* FROM store_offer o JOIN store_product p ON p.id = o.product_id ORDER BY o.id")
+    lists = [place for place, column in enumerate(found.description) if column[0] in LISTS]
+    for row in found:
+        for place in lists:
+            read(row[place])
+        count += 1
+    for table in ("store_price", "store_stocklevel"):
+        for _row in con.execute(f"SELECT * FROM {table} ORDER BY offer_id"):
+            pass
+    print(count)
 
 
 def sink(target: str) -> None:
@@ -101,4 +122,4 @@ def write(answer: str, target: str) -> None:
 
 
 if __name__ == "__main__":
-    {"parse": parse, "copy": copy, "sink": sink, "write": write}[sys.argv[1]](*sys.argv[2:])
+    {"parse": parse, "copy": copy, "rows": rows, "sink": sink, "write": write}[sys.argv[1]](*sys.argv[2:])

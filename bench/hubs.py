@@ -111,14 +111,14 @@ class Hub:
 
 
 class Server:
-    """``obmen serve --no-worker`` on a free port, as a context manager."""
+    """``obmen serve`` on a free port, as a context manager; without workers unless ``work``."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, work: bool = False) -> None:
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.port = int(s.getsockname()[1])
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by __exit__)
-        command = obmen("serve", "--no-worker", "--port", str(self.port))
+        command = obmen("serve", *([] if work else ["--no-worker"]), "--port", str(self.port))
         self.process = subprocess.Popen(command, env=hub.env, stdout=self.log, stderr=self.log)
 
     def __enter__(self) -> Server:
@@ -155,14 +155,15 @@ class Server:
 
 
 class Databases:
-    """New hubs of one kind of database: set up once, then copied, so that no migration is measured."""
+    """New hubs of one kind of database: set up once, then copied, so that no migration is measured. ``tag`` tells apart two that
+    live at a time."""
 
-    def __init__(self, kind: str, folder: Path) -> None:
+    def __init__(self, kind: str, folder: Path, tag: str = "") -> None:
         self.kind, self.folder = kind, folder
         self.made = 0
         self.names: list[str] = []
         self.template = self._new_home("template")
-        self.name = f"obmen_bench_{os.getpid()}"
+        self.name = f"obmen_bench_{os.getpid()}{tag}"
         url = ""
         if kind == "postgresql":
             self.admin = os.environ.get("OBMEN_BENCH_POSTGRESQL", POSTGRESQL)

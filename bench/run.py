@@ -21,13 +21,31 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import crm
+import feeds
+import pages
 import serving
+import shops
 from catalogues import LAYOUT, LEAN, PLAIN_LAYOUT, TYPICAL, Catalogue, check, make, open_folder
 from hubs import Databases, Hub, Measure, Unavailable, WrongResult, measure
 from serving import median
 
 HERE = Path(__file__).resolve().parent
-CASES = ("first", "same", "changed", "postgresql", "memory", "django-cml", "web", "query", "upload")
+CASES = (
+    "first",
+    "same",
+    "changed",
+    "postgresql",
+    "memory",
+    "django-cml",
+    "web",
+    "query",
+    "upload",
+    "feeds",
+    "crm",
+    "shops",
+    "pages",
+)
 LOADS = {"first", "same", "changed", "postgresql", "memory"}
 MEMORY = 200.0  # MiB
 TITLES = {"sqlite": "SQLite", "postgresql": "PostgreSQL"}
@@ -72,8 +90,8 @@ class Bench:
         tell(f"  {row.case}: {'–' if row.figure is None else row.figure} {row.unit} (goal {row.goal}) {row.note}")
 
     @contextmanager
-    def databases(self, kind: str) -> Iterator[Databases]:
-        made = Databases(kind, self.work)
+    def databases(self, kind: str, tag: str = "") -> Iterator[Databases]:
+        made = Databases(kind, self.work / tag, tag)
         try:
             yield made
         finally:
@@ -84,8 +102,9 @@ class Bench:
     def run(self) -> None:
         self.work.mkdir(parents=True)
         try:
-            data, changed = self._catalogues()
-            self.measures["megabytes"], self.measures["products"] = round(data.megabytes, 1), data.products
+            if self.only - {"crm", "query", "upload", "feeds", "shops", "pages"}:
+                data, changed = self._catalogues()
+                self.measures["megabytes"], self.measures["products"] = round(data.megabytes, 1), data.products
             loads: Loads = {}
             if self.only & LOADS:
                 loads = self._loads(data, changed)
@@ -105,6 +124,14 @@ class Bench:
                 self._guarded("query", "≤ 2", self._query)
             if "upload" in self.only:
                 self._guarded("upload", "≥ 0.5", self._upload)
+            if "feeds" in self.only:
+                self._guarded("a whole feed", "≤ 2.7", self._feeds)
+            for kind in self.o.crm_on if "crm" in self.only else ():
+                self._guarded(f"a CRM's limit, {TITLES[kind]}", "≥ 0.95", lambda kind=kind: self._crm(kind))
+            for kind in self.o.crm_on if "shops" in self.only else ():
+                self._guarded(f"our client and our door, {TITLES[kind]}", "equal books", lambda kind=kind: self._shops(kind))
+            for kind in self.o.crm_on if "pages" in self.only else ():
+                self._guarded(f"pages, {TITLES[kind]}", f"≤ {pages.MS:g} ms", lambda kind=kind: self._pages(kind))
         finally:
             shutil.rmtree(self.work, ignore_errors=True)
 
@@ -303,6 +330,66 @@ class Bench:
         note = f"{seen.before:.0f} MiB after {self.o.orders // 10} orders, {seen.after:.0f} MiB after {self.o.orders}"
         self.at_most("query: growth of the server's peak memory", seen.after / seen.before, "×", 1.10, note)
 
+    def _crm(self, kind: str) -> None:
+        """Orders in and stock out at a CRM's ten calls a second; a tenth of them first, to see whether memory grows."""
+        title = TITLES[kind]
+        with self.databases(kind) as databases:
+            few = crm.orders(databases.hub(), self.work, max(10, self.o.orders // 10))
+            many = crm.orders(databases.hub(), self.work, self.o.orders)
+            for case, used in many.items():
+                note = f"{used.calls} calls in {used.seconds:.1f} s"
+                self.at_least(f"orders {case} from a CRM, {title}: share of its limit used", used.share, "", 0.95, note)
+            growth = max(many[case].rss for case in many) / max(few[case].rss for case in few)
+            note = f"{max(u.rss for u in few.values()):.0f} MiB, then {max(u.rss for u in many.values()):.0f} MiB"
+            self.at_most(f"orders from a CRM, {title}: growth of peak memory", growth, "×", 1.10, note)
+            hub = databases.hub()
+            values = {"layout": LAYOUT, "products": self.o.crm_products} | TYPICAL | {"warehouses": crm.STORES}
+            hub.load(make(self.folder / f"stores-{self.o.crm_products}", **values).folder)
+            used = crm.stock(hub, self.work)
+            note = f"{sum(used.counts.values())} offers, {used.calls} calls in {used.seconds:.1f} s"
+            self.at_least(f"stock to a CRM, {title}: share of its limit used", used.share, "", 0.95, note)
+            self.at_most(f"stock to a CRM, {title}: peak memory", used.rss, "MiB", MEMORY)
+
+    def _shops(self, kind: str) -> None:
+        """Goods from our client to our door and orders back, in two hubs of one kind."""
+        values = {"layout": LAYOUT, "products": self.o.crm_products} | TYPICAL
+        catalogue = make(self.folder / f"shops-{self.o.crm_products}", **values)
+        with self.databases(kind) as here, self.databases(kind, "_there") as there:
+            seen = shops.exchange(here.hub(), there.hub(), catalogue.folder, self.o.orders, self.work)
+        shops.rows(seen, self.o.orders, TITLES[kind], self.at_most, MEMORY)
+
+    def _feeds(self) -> None:
+        values = {"layout": LAYOUT, "products": self.o.products, "currency": feeds.CURRENCY} | TYPICAL
+        data = make(self.folder / f"feeds-{self.o.products}", **values)
+        with self.databases("sqlite") as databases:
+            hub = databases.hub()
+            hub.load(data.folder)
+            for title, written in feeds.write(hub, feeds.FEEDS, self.o.rounds, self.work).items():
+                last = written[-1]
+                ratio = median([one.done.wall / one.floor.wall for one in written])
+                wall, floor = (median([part.wall for part in parts]) for parts in zip(*((o.done, o.floor) for o in written)))
+                note = f"{last.offers} offers, {last.megabytes:.0f} MB, {wall:.1f} s where the floor takes {floor:.1f} s"
+                self.at_most(f"{title}: a whole feed", ratio, "× the rows read and decoded", 2.7, note)
+                self.at_most(f"{title}: peak memory", max(one.done.rss for one in written), "MiB", MEMORY)
+
+    def _pages(self, kind: str) -> None:
+        """Every page on big books, as an administrator and as a person who sees two companies of ten."""
+        books = pages.Books(self.o.page_offers, self.o.page_offers // 3, self.o.page_offers * 10 // 3, self.o.page_offers // 6)
+        with self.databases(kind) as databases:
+            hub = databases.hub()
+            measure(pages.fill_command(books), hub.env)
+            asked = pages.read(measure(pages.ask_command(books), hub.env).out)
+        tell(pages.table(asked, 30))
+        self.measures[f"pages {kind}"] = [asdict(one) for one in asked]
+        if wrong := pages.broken(asked):
+            raise WrongResult("\n".join(wrong))
+        slow, many = max(asked, key=lambda one: one.median), max(asked, key=lambda one: one.queries)
+        over = sum(one.median > pages.MS for one in asked)
+        note = f"{slow.who} /{slow.page}; {over} of {len(asked)} over the goal; {slow.wall:.0f} ms by the clock"
+        self.at_most(f"slowest page, {TITLES[kind]}", slow.median, "ms", pages.MS, note)
+        note = f"{many.who} /{many.page}"
+        self.at_most(f"most queries of a page, {TITLES[kind]}", many.queries, "", pages.QUERIES, note)
+
     def _upload(self) -> None:
         size = self.o.megabytes * 1_000_000
         with self.databases("sqlite") as databases:
@@ -345,7 +432,17 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     p.add_argument("--data", type=Path, help="folder with exchange files and manifest.json instead of a generated one")
     p.add_argument("--changed", type=Path, help="the same with some products changed; needed with --data")
     p.add_argument("--peer-products", type=int, default=10_000, help="products for django-cml (default 10000)")
-    p.add_argument("--orders", type=int, default=10_000, help="orders for query (default 10000)")
+    p.add_argument("--orders", type=int, default=10_000, help="orders for query, crm and shops (default 10000)")
+    p.add_argument("--crm-products", type=int, default=62_500, help="products for crm and shops: 100000 offers (default 62500)")
+    p.add_argument(
+        "--crm-on",
+        type=lambda said: said.split(","),
+        default=["sqlite", "postgresql"],
+        help="databases for crm and shops (default both)",
+    )
+    p.add_argument(
+        "--page-offers", type=int, default=300_000, help="offers in the books for pages; the rest in step (default 300000)"
+    )
     p.add_argument("--megabytes", type=int, default=200, help="size of the upload (default 200)")
     p.add_argument("--out", type=Path, default=HERE / "out", help="folder for generated files (default bench/out)")
     p.add_argument("--json", type=Path, help="write the report there too")
@@ -357,7 +454,8 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     if o.rounds < 1 or o.products < 1 or o.orders < 10:
         p.error("at least one round, one product and ten orders")
     if o.quick:
-        o.products, o.rounds, o.peer_products, o.orders, o.megabytes = 5_000, 1, 1_000, 500, 20
+        o.products, o.rounds, o.peer_products, o.orders, o.megabytes, o.crm_products = 5_000, 1, 1_000, 500, 20, 500
+        o.page_offers = 3_000
     return o
 
 
