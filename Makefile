@@ -2,9 +2,11 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 BIN := .venv/bin
+# A process for each core; a file's tests stay together, for they share databases of the bench, brokers and servers.
+PYTEST := $(PY) -m pytest -n auto --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test check bench run format translations
+.PHONY: help demo test check bench run format translations pictures
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
 
@@ -28,12 +30,12 @@ run: .venv/base ## start the hub on this machine (data in .obmen)
 	OBMEN_HOME=$${OBMEN_HOME:-.obmen} $(BIN)/obmen serve
 
 test: .venv/dev ## every test, on SQLite and on PostgreSQL
-	$(PY) -m pytest $(TESTS)
-	OBMEN_TEST_ON=postgresql $(PY) -m pytest $(TESTS) tests/core tests/store tests/work tests/connectors tests/web tests/system
+	$(PYTEST) $(TESTS)
+	OBMEN_TEST_ON=postgresql $(PYTEST) $(TESTS) tests/core tests/store tests/work tests/connectors tests/web tests/system
 
 check: .venv/dev ## format, lint, types, rings, migrations, translations: in seconds
-	$(BIN)/ruff format --check src tests bench tools
-	$(BIN)/ruff check src tests bench tools
+	$(BIN)/ruff format --check src packages tests bench tools
+	$(BIN)/ruff check src packages tests bench tools
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	OBMEN_HOME=.obmen-check DJANGO_SETTINGS_MODULE=obmen.settings $(PY) -m django makemigrations --check --dry-run
@@ -48,3 +50,6 @@ bench: .venv/dev ## measure: ratios in one run, both databases
 
 translations: .venv/dev ## collect the sentences to translate, compile what is translated
 	OBMEN_HOME=.obmen-check DJANGO_SETTINGS_MODULE=obmen.settings $(PY) tools/translations.py
+
+pictures: .venv/dev ## make the pictures of the docs anew: the user guide, and every page, desktop and phone, light and dark
+	$(PY) docs/user/pictures.py

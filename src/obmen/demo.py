@@ -18,12 +18,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 from zoneinfo import ZoneInfo
 
 import typer
@@ -36,6 +37,16 @@ from obmen.sandbox.onec.client import Address, Client
 from obmen.sandbox.onec.generate import Catalogue, Spec, generate
 from obmen.sandbox.onec.profiles import UT11
 from obmen.sandbox.onec.run import Report, pull, push
+from obmen.sandbox.prom import Prom
+from obmen.sandbox.retailcrm import RetailCRM
+from obmen.sandbox.retailcrm import serve as serve_crm
+from obmen.sandbox.retailcrm.server import Server as CrmServer
+from obmen.sandbox.rozetka import Rozetka
+from obmen.sandbox.shop import Buyer, make
+from obmen.sandbox.shop import Server as ShopServer
+from obmen.sandbox.shop import serve as serve_shop
+from obmen.sandbox.stand import Server as MarketServer
+from obmen.sandbox.stand import serve as serve_market
 
 LANGUAGES = ("uk", "ru", "en")
 ZONE = ZoneInfo("Europe/Kyiv")
@@ -43,6 +54,14 @@ MARK = "obmen-demo"  # a folder with this file in it may be emptied
 PORTS = 100  # how many ports after the wanted one are tried
 START = 120.0  # seconds that the server may take to answer
 SPEC = Spec(products=120, portion=50, seed=2026, pictures=0.6, deleted=0.02, currency="UAH")
+CRM = "RetailCRM"
+SHOP, SHOP_PROFILE = "CS-Cart", "cs-cart-exim-1c"
+PROM, ROZETKA = "Prom", "Rozetka"
+PARCEL = "20450000000017"  # the number of a consignment
+LONGEST = 300  # characters of what was found and expected that are shown
+NEW, SHIPPED = "Новий", "Відвантажено"  # states of the books
+SHIPPED_IN_CRM = "delivering"
+STEP = 180.0  # seconds that a worker of the server may take for what it was woken for
 LONG, NAMELESS = "ROZETKA-2026-0004518", "1006"
 
 
@@ -141,16 +160,22 @@ class Demo:
         self.home = folder / "home"
         self.password = secrets.token_urlsafe(9)
         self.server: subprocess.Popen[bytes] | None = None
+        self.crm: CrmServer | None = None
+        self.shop: ShopServer | None = None
+        self.markets: dict[str, MarketServer] = {}
         self.url = ""
         # The hub of the person who looks at the demo must not be touched: nothing of its environment goes along.
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("OBMEN_") or k in ("OBMEN_DEBUG", "OBMEN_LOG")}
         self.env |= {"OBMEN_HOME": str(self.home), "OBMEN_LANGUAGE": voice.language, "OBMEN_TIME_ZONE": ZONE.key}
+        self.env["OBMEN_ALLOW_PRIVATE"] = "1"  # the sandbox's CRM is on this machine
         self.env.pop("DJANGO_SETTINGS_MODULE", None)
 
     def __enter__(self) -> Demo:
         return self
 
     def __exit__(self, *_error: object) -> None:
+        for partner in filter(None, (self.crm, self.shop, *self.markets.values())):
+            partner.stop()
         if self.server and self.server.poll() is None:
             self.server.terminate()
             try:
@@ -181,6 +206,9 @@ class Demo:
         self.goods(client, base)
         numbers = self.orders(client, base)
         self.results(client, base, numbers)
+        self.customers_orders(client, base)
+        self.shops_orders(client, base)
+        self.markets_orders(client, base)
 
     def goods(self, client: Client, base: Base) -> None:
         folder = self.folder / "catalogue"
@@ -271,6 +299,207 @@ class Demo:
             paid=LONG,
         )
 
+    def customers_orders(self, client: Client, base: Base) -> None:
+        """A CRM fetches the catalogue and gets the stock; an order made there reaches 1C, and its state comes back."""
+        key = secrets.token_hex(16)
+        crm = RetailCRM(key=key, zone=ZONE.key)
+        self.crm = serve_crm(crm)
+        books = crm.account.references
+        store = next(iter(books["stores"]))
+        offers = {row["key"]: row for row in self.dump("offers") if not row["deleted"]}
+        house, price = self.first("stock", "warehouse"), self.first("prices", "kind")
+        self.connect_crm(key, crm.site, store, house, price)
+
+        self.obmen("run", CRM, "catalogue-out")
+        books["sites"][crm.site]["ymlUrl"] = self.url.rstrip("/") + self.about(CRM)["feeds"]["icml.xml"]
+        self.same(_("offers that the CRM has fetched"), crm.pull_icml().created, len(offers))
+        self.obmen("run", CRM, "stock-out")
+        stock = (row for row in self.dump("stock") if row["warehouse"] == house)
+        said = {row["offer"]: Decimal(row["quantity"]) - Decimal(row.get("reserved", 0)) for row in stock}
+        found = {offer: crm.stock(offer)[store] for offer in offers}
+        self.same(_("stock in the CRM"), found, {offer: max(said.get(offer, Decimal(0)), Decimal(0)) for offer in offers})
+        self.voice.say(_("7. A CRM has fetched the catalogue and got the stock of {offers} offers."), offers=len(offers))
+
+        offer = next(key for key in offers if found[key] > 3)
+        order = crm.ui.create_order([(offer, 3)], firstName="Оксана", lastName="Вигаданенко", phone="+380000000007")
+        wake = Request(self.url.rstrip("/") + self.about(CRM)["wake_up"], data=b"id=1", method="POST")  # noqa: S310
+        urlopen(wake).close()  # noqa: S310
+        self.until(lambda: any(row["number"] == order["number"] for row in self.dump("orders")), _("the order of the CRM"))
+        self.well(pull(client, base))
+        theirs = next(o for o in base.orders if order["number"] in (o.number, o.requisite("Номер заказа на сайте")))
+        self.same(
+            _("the order of the CRM in 1C"),
+            [(Decimal(line.quantity), line.service) for line in theirs.lines],
+            [(Decimal(3), False)],
+        )
+        base.act(theirs.number, "ship")
+        self.well(pull(client, base))
+        self.obmen("run", CRM, "orders-out")
+        self.same(_("its status in the CRM"), crm.order(order["id"])["status"], SHIPPED_IN_CRM)
+        self.obmen("run", CRM)
+        self.same(_("orders that the CRM has"), len(crm.all_orders()), 1)
+        crm.assert_no_duplicates()
+        self.voice.say(
+            _("8. Order {number}, made in the CRM, went to 1C, was shipped there, and is “{status}” in the CRM."),
+            number=order["number"],
+            status=SHIPPED_IN_CRM,
+        )
+
+    def connect_crm(self, key: str, site: str, store: str, house: str, price: str) -> None:
+        """As a person would: address and key, then the tables of statuses and warehouses."""
+        assert self.crm is not None
+        settings = {
+            "server": self.crm.url, "api_key": key, "site": site, "characteristics": "true", "currency": "UAH", "selling_price": price,
+        }  # fmt: skip
+        pairs = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+        self.obmen("connection", "add", "retailcrm", CRM, *pairs, "--language", self.voice.language, "--time-zone", ZONE.key)
+        rows = [
+            ("order_state", "new", NEW, "in"),
+            ("order_state", SHIPPED_IN_CRM, SHIPPED, "out"),
+            ("warehouse", store, house, ""),
+        ]
+        self.map(CRM, rows)
+        self.obmen("connection", "set", "1C UT 11", f"mark_states=shipped={SHIPPED}")  # 1C:UT reports no states
+        self.obmen("check", CRM)
+        self.obmen("run", CRM, "orders-in")  # from now on
+
+    def shops_orders(self, client: Client, base: Base) -> None:
+        """A shop for which the hub is 1C: goods one way, an order the other, and its state back."""
+        own = {"zone": ZONE.key, "currency": "UAH", "currency_name": "UAH"}
+        shop = make(SHOP_PROFILE, password=secrets.token_hex(8), **own)
+        self.shop = serve_shop(shop)
+        price = self.first("prices", "kind")
+        settings = {"address": self.shop.url, "login": shop.login, "password": shop.password, "price_kinds": price}
+        pairs = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+        where = ("--language", self.voice.language, "--time-zone", ZONE.key)
+        self.obmen("connection", "add", "shop", SHOP, "--profile", SHOP_PROFILE, *pairs, *where)
+        states = shop.states
+        self.map(SHOP, [("order_state", states["O"], NEW, "in"), ("order_state", states["C"], SHIPPED, "out")])
+        self.obmen("check", SHOP)
+
+        self.obmen("run", SHOP)
+        offers = {row["key"] for row in self.dump("offers") if not row["deleted"]}
+        there = {f"{p.id}#{variant}" if variant else p.id for p in shop.goods.products.values() for variant in p.offers}
+        self.same(_("offers in the shop"), there, offers)
+        prices = {row["offer"]: Decimal(row["value"]) for row in self.dump("prices") if row["kind"] == price}
+        offer = next(key for key in sorted(offers) if key in prices and (shop.goods.find(key)[1].quantity or 0) > 3)
+        self.same(_("a price in the shop"), set(shop.goods.find(offer)[1].prices.values()), {prices[offer]})
+        uploads = len(shop.calls("mode=file"))
+        self.obmen("run", SHOP)
+        self.same(_("files that the shop gets when nothing has changed"), len(shop.calls("mode=file")), uploads)
+
+        buyer = Buyer("Роман", "Неіснуючий", "+380000000008", "roman@example.com", city="Вигаданськ")
+        number = shop.buy([(offer, 2)], buyer=buyer).id
+        self.obmen("run", SHOP, "orders-in")
+        self.well(pull(client, base))
+        theirs = next(o for o in base.orders if str(number) in (o.number, o.requisite("Номер заказа на сайте")))
+        goods = [Decimal(line.quantity) for line in theirs.lines if not line.service]
+        self.same(_("the order of the shop in 1C"), goods, [Decimal(2)])
+        base.act(theirs.number, "ship")
+        self.well(pull(client, base))
+        self.obmen("run", SHOP)
+        self.same(_("its status in the shop"), shop.states[shop.orders[number].status], states["C"])
+        self.voice.say(
+            _(
+                "9. A CS-Cart shop has got {offers} offers; its order {number} went to 1C, was shipped there, and is “{status}” in the shop."
+            ),
+            offers=len(offers),
+            number=number,
+            status=states["C"],
+        )
+
+    def markets_orders(self, client: Client, base: Base) -> None:
+        """Two marketplaces and one stock: what one of them sells is gone at the other, before 1C has heard of it."""
+        price = self.first("prices", "kind")
+        prices = {row["offer"]: Decimal(row["value"]) for row in self.dump("prices") if row["kind"] == price}
+        stock: dict[str, Decimal] = {}
+        for row in self.dump("stock"):
+            stock[row["offer"]] = stock.get(row["offer"], Decimal(0)) + Decimal(row["quantity"])
+        offer = next(key for key in sorted(stock) if "#" not in key and key in prices and 3 < stock[key] < 10_000)
+        left = self.market_stock(offer)
+        prom, rozetka = Prom(), Rozetka()
+        prom.add_product("Товар демонстрації", prices[offer], 1, external_id=offer)
+        rozetka.add_item("Товар демонстрації", int(prices[offer]), 1, offer=offer)
+        self.markets = {PROM: serve_market(prom), ROZETKA: serve_market(rozetka)}
+        self.connect_market("prom", PROM, price, token=prom.token.value, pace="100")
+        self.connect_market("rozetka", ROZETKA, price, login=rozetka.login, password=rozetka.password)
+        self.map(PROM, [("order_state", "pending", NEW, "in"), ("order_state", "delivered", SHIPPED, "out")])
+        self.map(ROZETKA, [("order_state", "1", NEW, "in")])
+        for name in self.markets:
+            self.obmen("run", name, "orders-in")  # from now on
+            self.obmen("run", name, "products-in", "offers-out")
+
+        def shown() -> tuple[Decimal, Decimal]:
+            return Decimal(prom.product(offer).quantity or 0), Decimal(rozetka.item(offer).stock)
+
+        self.same(_("the stock at both marketplaces"), shown(), (left, left))
+        number = prom.buy(
+            [(offer, 2)], phone="+380000000009", first_name="Яна", last_name="Небутенко", email="yana@example.com"
+        ).id
+        for name in self.markets:
+            self.obmen("run", name, "orders-in", "offers-out")
+        self.same(_("the stock at both marketplaces after a sale at one"), shown(), (left - 2, left - 2))
+
+        self.well(pull(client, base))
+        theirs = next(o for o in base.orders if str(number) in (o.number, o.requisite("Номер заказа на сайте")))
+        goods = [Decimal(line.quantity) for line in theirs.lines if not line.service]
+        self.same(_("the order of the marketplace in 1C"), goods, [Decimal(2)])
+        base.track(theirs.number, PARCEL)
+        base.act(theirs.number, "ship")
+        self.well(pull(client, base))
+        self.obmen("run", PROM, "statuses-out")
+        order = prom.orders[number]
+        self.same(_("its status and parcel at the marketplace"), (order.status, order.declaration), ("delivered", PARCEL))
+        self.voice.say(
+            _(
+                "10. Order {number} of Prom went to 1C, was shipped there, and has its status and parcel {parcel} at Prom; "
+                "Rozetka shows {left} pieces less at once."
+            ),
+            number=number,
+            parcel=PARCEL,
+            left=2,
+        )
+
+    def connect_market(self, connector: str, name: str, price: str, **settings: str) -> None:
+        settings |= {"address": self.markets[name].url, "price_kind": price, "price_jump": "0"}
+        pairs = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
+        where = ("--language", self.voice.language, "--time-zone", ZONE.key)
+        self.obmen("connection", "add", connector, name, *pairs, *where)
+        self.obmen("check", name)
+
+    def market_stock(self, offer: str) -> Decimal:
+        """Whole pieces of all warehouses that no order has reserved."""
+        rows = [row for row in self.dump("stock") if row["offer"] == offer]
+        free = sum((Decimal(row["quantity"]) for row in rows), Decimal(0)) - max(Decimal(row.get("reserved", 0)) for row in rows)
+        return free.to_integral_value(ROUND_FLOOR)
+
+    def map(self, name: str, rows: list[tuple[str, str, str, str]]) -> None:
+        """Add rows (subject, theirs, ours, "in", "out" or "" for both) to a connection's mapping tables."""
+        text = self.obmen("connection", "export", name)
+        for subject, theirs, ours, way in rows:
+            text += f"\n[[mappings]]\nsubject = {json.dumps(subject)}\ntheirs = {json.dumps(theirs)}\nours = {json.dumps(ours)}\n"
+            text += f"inbound = {json.dumps(way != 'out')}\noutbound = {json.dumps(way != 'in')}\n"
+        file = self.folder / "connection.toml"
+        file.write_text(text, "utf-8")
+        self.obmen("connection", "apply", str(file))
+
+    def about(self, name: str) -> dict[str, Any]:
+        rows = map(json.loads, self.obmen("connection", "list", "--json").splitlines())
+        return next(row for row in rows if row["name"] == name)
+
+    def first(self, kind: str, field: str) -> str:
+        return str(self.dump(kind)[0][field])
+
+    def until(self, done: Callable[[], bool], what: str) -> None:
+        """Wait for what a worker of the server does. Raises ExchangeError when it does not."""
+        end = time.monotonic() + STEP
+        while not done():
+            if time.monotonic() > end:
+                raise ExchangeError(
+                    _("It has not come: {what}. The server's log is {log}"), what=self.voice.text(what, {}), log=str(self.log)
+                )
+            time.sleep(0.3)
+
     def stay(self) -> None:
         """Say where to look, and wait until a signal ends it. Raises ExchangeError when the server ends by itself."""
         say = self.voice.say
@@ -278,6 +507,12 @@ class Demo:
         say(_("  page      {url}"), url=self.url)
         say(_("  login     {login}"), login="admin")
         say(_("  password  {password}"), password=self.password)
+        if self.crm:
+            say(_("  CRM       {url}"), url=self.crm.url)
+        if self.shop:
+            say(_("  shop      {url}"), url=self.shop.url)
+        for name, market in self.markets.items():
+            say("  {name}  {url}", name=name.ljust(8), url=market.page)
         assert self.server is not None
         self.voice.say(_("Ctrl+C ends the demo."))
         self.server.wait()
@@ -345,10 +580,15 @@ class Demo:
             raise ExchangeError(
                 _("Not as it has to be: {what}. Found {found}, expected {wanted}. The server's log is {log}"),
                 what=self.voice.text(what, {}),
-                found=found,
-                wanted=wanted,
+                found=_short(found),
+                wanted=_short(wanted),
                 log=str(self.log),
             )
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= LONGEST else text[:LONGEST] + "…"
 
 
 def _is_free(port: int) -> bool:

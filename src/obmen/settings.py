@@ -6,6 +6,11 @@ OBMEN_BROKER_URL      amqp:// or redis:// : carry runs by Celery to many machine
 OBMEN_STORAGE_URL     s3://bucket/prefix : pictures in S3-like storage (default: OBMEN_HOME/media)
 OBMEN_KEYS            keys for secrets, comma-separated, first encrypts (default: the file OBMEN_HOME/keys)
 OBMEN_HOSTS           host names that the web answers to, comma-separated (default *)
+OBMEN_CA_FILE         certificates of own authorities, for the systems that the hub calls (PEM)
+OBMEN_ALLOW_PRIVATE   1 lets connections call addresses inside the own network
+OBMEN_PUBLIC_URL      https://obmen.example.com : where people reach the hub, for links in notices
+OBMEN_EMAIL_URL       smtp://user:password@host:587?from=hub@example.com : the mail server of notices
+OBMEN_API_RATE        calls a minute that the API takes from one token (default 600; 0: any number)
 OBMEN_DEBUG           1 shows tracebacks in the browser
 
 Every variable, those read elsewhere included: docs/settings.md.
@@ -68,6 +73,11 @@ OBMEN_HOME = parse_home(os.environ.get("OBMEN_HOME"))
 OBMEN_KEYS = parse_keys(os.environ.get("OBMEN_KEYS"), OBMEN_HOME / "keys")
 OBMEN_BROKER_URL = os.environ.get("OBMEN_BROKER_URL", "")
 OBMEN_STORAGE_URL = os.environ.get("OBMEN_STORAGE_URL", "")
+OBMEN_CA_FILE = os.environ.get("OBMEN_CA_FILE", "")
+OBMEN_API_RATE = int(os.environ.get("OBMEN_API_RATE") or 600)
+OBMEN_ALLOW_PRIVATE = os.environ.get("OBMEN_ALLOW_PRIVATE") == "1"
+OBMEN_PUBLIC_URL = os.environ.get("OBMEN_PUBLIC_URL", "")
+OBMEN_EMAIL_URL = os.environ.get("OBMEN_EMAIL_URL", "")
 DATABASES = {"default": parse_database(os.environ.get("OBMEN_DATABASE_URL"), OBMEN_HOME)}
 SECRET_KEY = read_secret_key(OBMEN_HOME / "secret_key")
 DEBUG = os.environ.get("OBMEN_DEBUG") == "1"
@@ -77,7 +87,7 @@ CSRF_TRUSTED_ORIGINS = [o for o in os.environ.get("OBMEN_ORIGINS", "").split(","
 # A catalogue load starts a process each hour; it has no use for the pages, whose import costs more than an unchanged file.
 LEAN = os.environ.get("OBMEN_LEAN") == "1"
 
-INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "obmen.store"]
+INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "obmen.store", "obmen.licence"]
 if not LEAN:
     INSTALLED_APPS = [
         "obmen.web",
@@ -90,7 +100,9 @@ if not LEAN:
         "django.contrib.messages",
         "django.contrib.staticfiles",
         "axes",
+        "ninja",
         "obmen.store",
+        "obmen.licence",
     ]
 
 MIDDLEWARE = [
@@ -104,6 +116,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
+    "obmen.web.sign_in.Seen",
 ]
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AXES_FAILURE_LIMIT = 5
@@ -164,6 +177,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = os.environ.get("OBMEN_BEHIND_PROXY") == "1"
 SESSION_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000  # a mapping table of a thousand managers has six fields in each row
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if os.environ.get("OBMEN_BEHIND_PROXY") == "1" else None
 
@@ -201,6 +215,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_SUBHEADER": _("exchange hub"),
     "SITE_SYMBOL": "swap_horizontal_circle",
     "SITE_URL": None,
+    "ACCOUNT": {"navigation": [{"title": _("My account"), "link": reverse_lazy("admin:account")}]},
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _static("obmen/icon.svg")}],
     "SHOW_LANGUAGES": True,
     "SHOW_HISTORY": False,
@@ -208,7 +223,7 @@ UNFOLD: dict[str, Any] = {
     "BORDER_RADIUS": "6px",
     "DASHBOARD_CALLBACK": "obmen.web.overview.fill",
     "STYLES": [_static("obmen/obmen.css")],
-    "SCRIPTS": [_static("obmen/obmen.js")],
+    "SCRIPTS": [_static("obmen/obmen.js"), _static("obmen/reach.js")],
     "COLORS": {
         "primary": {
             "50": "oklch(97% .014 254.604)",
@@ -237,9 +252,12 @@ UNFOLD: dict[str, Any] = {
                 "title": _("Exchange"),
                 "items": [
                     _menu(_("Connections"), "cable", "store_connection_changelist", "store.view_connection"),
+                    _menu(_("Manual exchange"), "swap_horiz", "manual", "store.start_run"),
                     _menu(_("Runs"), "sync", "store_run_changelist", "store.view_run"),
                     _menu(_("Parked"), "pan_tool", "store_parked_changelist", "store.view_parked"),
+                    _menu(_("Notices"), "notifications", "notices", "store.view_noticechannel"),
                     _menu(_("Journal"), "history", "store_journalentry_changelist", "store.view_journalentry"),
+                    _menu(_("Exchange formats"), "extension", "store_formatpackage_changelist", "store.manage_formats"),
                     _menu(_("Traffic"), "forum", "store_message_changelist", "store.view_message"),
                 ],
             },
@@ -260,6 +278,7 @@ UNFOLD: dict[str, Any] = {
                 "items": [
                     _menu(_("Users"), "person", "auth_user_changelist", "auth.view_user"),
                     _menu(_("Groups and permissions"), "shield_person", "auth_group_changelist", "auth.view_group"),
+                    {"title": _("API tokens"), "icon": "vpn_key", "link": reverse_lazy("admin:store_apitoken_changelist")},
                 ],
             },
         ],
