@@ -105,6 +105,15 @@ def xsd() -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def _connectors_of_one_test() -> Iterator[None]:
+    """A connector that a test made known ends with it, also when format packages were read anew meanwhile."""
+    from obmen import registry
+
+    yield
+    registry.forget()
+
+
 @pytest.fixture
 def make_hub(tmp_path: Path) -> Iterator[Callable[..., object]]:
     """``make_hub()`` → tests/hub.py Hub: ``obmen`` as real processes, on this session's kind of database."""

@@ -43,6 +43,13 @@ def use(look: Callable[[], Packages]) -> None:
     _look = look
 
 
+def forget() -> None:
+    """Look at everything anew: nothing that was put in by hand stays."""
+    global _known, _packages
+    with _lock:
+        _known, _packages = None, Packages()
+
+
 def connectors() -> dict[str, type[Connector]]:
     global _known, _packages
     packages = _look()
