@@ -222,6 +222,7 @@ def _folded(text: str) -> str:
     return " ".join(text.split()).casefold()
 
 
+@lru_cache(1000)
 def _meant_by(ours: str) -> tuple[str, str]:
     """(one of KINDS, or "" for any of them; name)."""
     kind, _sign, name = ours.partition(":")
@@ -240,7 +241,7 @@ class Words:
         self._values = {p.key: dict(p.values) for p in properties if p.values}
         self._groups = groups or {}
         self._told = lru_cache(1000)(self._texts)  # the variants of a product share its properties
-        self._text = lru_cache(10_000)(self._said)  # and products share most of them
+        self._text = lru_cache(10_000)(self.property)  # and products share most of them
 
     def group(self, good: Good) -> str:
         key = (good.product.groups or ("",))[0]
@@ -262,7 +263,8 @@ class Words:
                 found.setdefault(told[0], told)
         return list(found.values())
 
-    def _said(self, said: tuple[str, tuple[str, ...]]) -> tuple[str, str, str]:
+    def property(self, said: tuple[str, tuple[str, ...]]) -> tuple[str, str, str]:
+        """(id, name, text) of one; it says nothing when the text is empty."""
         key, values = said
         told = self._values.get(key, {})
         return key, self._names.get(key, key), ", ".join(filter(None, (told.get(v, v).strip() for v in values)))

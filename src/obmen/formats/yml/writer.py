@@ -39,6 +39,7 @@ HRYVNIA = Currency("UAH", "1")
 CDATA = frozenset(("description", "description_ua", "docket", "docket_ua"))
 NUMBERS = ("price", "old_price", "promo_price")
 ZERO = Decimal(0)
+PLAIN = Param("", "")[2:]  # of a param, behind its name and value
 PARAMS = 10_000  # kept in memory of those that stood in a feed already: goods share most of what they say of themselves
 
 ID, NAME, CATEGORY, URL, PICTURES, QUANTITY, PRESENCE, PARAM = map(
@@ -112,11 +113,14 @@ class _Feed:
         self.ids, self.names = met, Names(met)
         place = OfferEntry._fields.index
         self.texts = tuple((place(field), dialect.has(field), field in CDATA) for field in OfferEntry._fields if field in TEXTS)
-        self.numbers = tuple(field for field in NUMBERS if dialect.has(field))
+        self.numbers = tuple((place(field), field) for field in NUMBERS if dialect.has(field))
+        self.quantity, self.prices, self.dimensions = map(dialect.has, ("quantity", "prices", "dimensions"))
         self.attributes = tuple((place(field), name) for field, name in dialect.attributes.items())
         elements = ((field, spelt[0]) for field, spelt in dialect.names.items() if field not in dialect.attributes)
         self.elements = tuple((place(field), _element(field, tag)) for field, tag in elements)
         self.tag = dialect.names.get("params", ("",))[0]
+        self.end = f"</{self.tag}>"
+        self.start = lru_cache(PARAMS)(lambda name: f'<{self.tag} name="{attribute(name)}">')
         self.param = lru_cache(PARAMS)(self._param)
 
     def category(self, category: Category) -> str:
@@ -162,35 +166,48 @@ class _Feed:
             raise BadRecord(NO_ID, name=name)
         said[ID] = key
 
-        def usable_or_refused(field: str, value: Decimal) -> None:
-            if not usable(value):
-                raise BadRecord(BAD_NUMBER, id=key, name=name, element=dialect.names[field][0], found=str(value))
-
-        for field in self.numbers:
-            value = getattr(offer, field)
-            if value is not None:
-                usable_or_refused(field, value)
-        if offer.quantity is not None and dialect.has("quantity"):
-            said[QUANTITY] = ZERO if offer.quantity.is_finite() and offer.quantity < 0 else offer.quantity
-            usable_or_refused("quantity", said[QUANTITY])
-        if offer.dimensions is not None and dialect.has("dimensions"):
-            for side in offer.dimensions:
-                usable_or_refused("dimensions", side)
-        if offer.prices and dialect.has("prices"):
+        for at, field in self.numbers:
+            value = said[at]
+            if value is not None and not usable(value):
+                raise self.unusable(offer, field, value)
+        quantity = offer.quantity
+        if quantity is not None and self.quantity and not usable(quantity):
+            if not quantity.is_finite():
+                raise self.unusable(offer, "quantity", quantity)
+            said[QUANTITY] = ZERO
+        if self.dimensions:
+            for side in offer.dimensions or ():
+                if not usable(side):
+                    raise self.unusable(offer, "dimensions", side)
+        if self.prices:
             for price in offer.prices:
-                usable_or_refused("prices", price.value)
-                usable_or_refused("prices", price.quantity)
-        said[URL] = encoded(said[URL])
+                for value in (price.value, price.quantity):
+                    if not usable(value):
+                        raise self.unusable(offer, "prices", value)
+        if offer.url:
+            said[URL] = encoded(said[URL])
         if offer.category and not rules.declared_category and said[CATEGORY] not in self.known:
             said[CATEGORY] = ""
-        pictures = dict.fromkeys(encoded(clean(url)) for url in offer.pictures)
-        said[PICTURES] = tuple(url for url in pictures if good_picture(url, dialect))[: rules.pictures or None]
-        params = [found for found in map(self.param, offer.params) if found is not None][: rules.params or None]
+        if offer.pictures:
+            pictures = dict.fromkeys([encoded(clean(url)) for url in offer.pictures])
+            said[PICTURES] = tuple([url for url in pictures if good_picture(url, dialect)][: rules.pictures or None])
+        params = [found for found in map(self.param, offer.params) if found is not None]
+        if rules.params:
+            del params[rules.params :]
         said[PARAM] = tuple([param for param, _element in params])
         return OfferEntry._make(said), [element for _param, element in params]
 
+    def unusable(self, offer: OfferEntry, field: str, value: Decimal) -> BadRecord:
+        element = self.dialect.names[field][0]
+        return BadRecord(BAD_NUMBER, id=clean(offer.id), name=clean(offer.name), element=element, found=str(value))
+
     def _param(self, param: Param) -> tuple[Param, str] | None:
         """(what the dialect takes of it, its element); None when it tells nothing."""
+        if param[2:] == PLAIN:  # nearly all of them
+            name, value = clean(param.name), clean(param.value)
+            if not name or not value:
+                return None
+            return Param(name, value), f"{self.start(name)}{text(value)}{self.end}"
         name, value, unit, value_ua, key, value_id = map(clean, param)
         dialect = self.dialect
         if not dialect.languages:
