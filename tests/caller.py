@@ -74,7 +74,7 @@ def order(key: str, **values: Any) -> Order:
 
 @dataclass(frozen=True)
 class Settings:
-    address: str = setting("", "Address", "Where it is.", identifies=True)
+    address: str = setting("", "Address", "Where it is.", identifies=True, place=True)
     api_key: str = setting("", "Key", "Its key.", kind="secret")
     own_orders: bool = setting(False, "Send own orders", "Also those that were not made there.")
     path: str = setting("", "Path", "Where the feed is put.")

@@ -19,7 +19,7 @@ from obmen.core.settings import setting
 
 @dataclass(frozen=True)
 class ToySettings:
-    url: str = setting("", "Address")
+    url: str = setting("", "Address", place=True)
     pages: int = setting(10, "Page size", minimum=1, maximum=100)
     kinds: tuple[str, ...] = setting((), "Kinds")
     fast: bool = setting(False, "Fast")
@@ -62,7 +62,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass(frozen=True)
 class CallerSettings:
-    server: str = setting("", "Address", "As in the browser.", tab="keys", identifies=True)
+    server: str = setting("", "Address", "As in the browser.", tab="keys", identifies=True, place=True)
     api_key: str = setting("", "Key", "Of their API.", tab="keys", kind="secret")
     shop: str = setting("", "Warehouse", "Where orders are packed.", tab="keys", kind="reference", subject=Subject.WAREHOUSE)
     service: str = setting("", "Service", "For delivery.", tab="keys", kind="reference", subject="product")

@@ -18,7 +18,7 @@ from .market import ADDRESS, SENT, STATUSES, EpicentrMarket, cancels
 
 @dataclass(frozen=True)
 class EpicentrSettings(MarketSettings):
-    address: str = setting(ADDRESS, _("API address"), _("Epicentr has one for all sellers."), identifies=True)
+    address: str = setting(ADDRESS, _("API address"), _("Epicentr has one for all sellers."), identifies=True, place=True)
     key: str = setting("", _("Key"), _("In the cabinet: Settings of the company → API. It has no end."), kind="secret")
     days: int = setting(
         30,

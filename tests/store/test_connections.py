@@ -17,6 +17,7 @@ from obmen.core.schedule import BadSchedule
 from obmen.store import connections
 from obmen.store.models import Connection, JournalEntry, Link, Mapping, Outbox, StreamSetting
 from obmen.store.orders import save_order
+from obmen.store.words import say
 from toy_connector import install
 
 pytestmark = pytest.mark.django_db
@@ -115,6 +116,34 @@ def test_a_change_is_journalled_with_secrets_masked_and_the_rest_stays() -> None
     assert JournalEntry.objects.first().who == "anna"
     assert "hush" not in str(journal())
     assert "new secret" not in str(journal())
+
+
+@pytest.mark.parametrize(
+    "there", ["https://other.example", "http://shop.example", "https://shop.example:8443", "https://shop.example@other.example"]
+)
+def test_a_secret_does_not_go_along_to_another_address(there: str) -> None:
+    row = make(settings={"url": "https://shop.example/exchange", "api_key": "hush"})
+    with pytest.raises(NeedsOwner) as refused:
+        connections.update(row, {"url": there})
+    assert say(refused.value.text, refused.value.facts) == (
+        "The address is another one now, and “Key” was entered for the one before: enter it again, or empty it"
+    )
+    row.refresh_from_db()
+    assert (row.settings, row.secrets) == ({"url": "https://shop.example/exchange"}, {"api_key": "hush"})
+    connections.update(row, {"url": there, "api_key": "hush"})
+    row.refresh_from_db()
+    assert (row.settings["url"], row.secrets) == (there, {"api_key": "hush"})
+    connections.update(row, {"url": None, "api_key": ""})
+    row.refresh_from_db()
+    assert (row.settings, row.secrets) == ({}, {})
+
+
+def test_an_address_that_is_only_spelt_anew_keeps_its_secret() -> None:
+    row = make(settings={"url": "shop.example", "api_key": "hush"})
+    for spelt in ("https://Shop.example/", "https://shop.example:443/exchange"):
+        connections.update(row, {"url": spelt})
+    row.refresh_from_db()
+    assert (row.settings["url"], row.secrets) == ("https://shop.example:443/exchange", {"api_key": "hush"})
 
 
 def test_none_goes_back_to_the_profile_and_an_empty_secret_is_forgotten() -> None:

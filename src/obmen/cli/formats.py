@@ -55,7 +55,7 @@ from obmen.core.settings import setting
 
 @dataclass(frozen=True)
 class Settings:
-    address: str = setting("", "Address", "As it stands in the browser, https:// first.", identifies=True)
+    address: str = setting("", "Address", "As it stands in the browser, https:// first.", identifies=True, place=True)
     token: str = setting("", "Token", "From the shop's own pages.", kind="secret")
 
 

@@ -39,6 +39,7 @@ class About:
     shape: Shape | None = None  # of a json: what it holds
     when: str = ""  # a setting that has to be on for this one to be of use
     identifies: bool = False  # says whom we talk to: after a change the check has to pass again (secrets always do)
+    place: bool = False  # the address to which the secrets are sent: for another one they are asked for again
     reparse: bool = False  # a change makes every received record be looked at again
     where: tuple[str, ...] = ()  # menus of the other system, one after another, by which a person finds what to enter
 

@@ -20,6 +20,7 @@ from dataclasses import fields
 from datetime import datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings as hub
@@ -52,6 +53,8 @@ OWNERS, OPERATORS, VIEWERS = "Owners", "Exchange operators", "Viewers"
 MATCH = {Kind.COUNTERPARTY: ("inn", "phone", "email")}
 PASSWORD = string.ascii_letters + string.digits  # nothing that a form, a URL or a Basic header could spoil
 FORMAT = "obmen-connection/1"
+
+SECRET_AGAIN = _("The address is another one now, and “{field}” was entered for the one before: enter it again, or empty it")
 
 
 class NameTaken(ExchangeError):
@@ -153,7 +156,8 @@ def _split(connector: type[Connector], profile: str, values: Mapping[str, Any]) 
 def update(connection: Connection, values: Mapping[str, Any], who: str = "") -> dict[str, list[Any]]:
     """Change settings by field; what is not named stays. ``None`` goes back to the profile's default, "" clears a secret.
 
-    Returns and journals {field: [old, new]}, secrets masked. Raises NeedsOwner that names every wrong field, changing nothing.
+    Returns and journals {field: [old, new]}, secrets masked. Raises NeedsOwner that names every wrong field, changing nothing; also
+    when secrets would be sent to another place than the one for which they were entered, and are not entered anew.
     """
     connection = Connection.objects.select_for_update(of=("self",)).get(pk=connection.pk)
     connector = registry.connector(connection.connector)
@@ -163,6 +167,9 @@ def update(connection: Connection, values: Mapping[str, Any], who: str = "") -> 
     unknown = {name: "" for name in values if name not in describe(connector.settings)}
     if unknown:
         load(connector.settings, unknown)  # says which
+    asked = _asked_again(connector, connection.profile, before, merged, values)
+    if asked:
+        raise NeedsOwner(SECRET_AGAIN, field={"text": asked[0]})
     after = connection.settings | connection.secrets
     hidden = secret_fields(connector)
     changes = {
@@ -176,6 +183,30 @@ def update(connection: Connection, values: Mapping[str, Any], who: str = "") -> 
         connection.save(update_fields=["settings", "secrets", "checked", "check_text"])
         note(connection, "connection.changed", who, changes=changes)
     return changes
+
+
+def _asked_again(
+    connector: type[Connector], profile: str, before: Mapping[str, Any], after: Mapping[str, Any], entered: Mapping[str, Any]
+) -> list[str]:
+    """Labels of the kept secrets that may not go to the place that is named now."""
+    about, base = describe(connector.settings), profile_values(connector, profile)
+    old, new = load(connector.settings, base | dict(before)), load(connector.settings, base | dict(after))
+    places = [(_place(getattr(old, name)), _place(getattr(new, name))) for name in about if about[name].place]
+    if all(was is None or was == now for was, now in places):
+        return []
+    return [about[name].label for name in about if about[name].kind == "secret" and before.get(name) and name not in entered]
+
+
+def _place(address: str) -> tuple[str, str | None, int | None] | None:
+    """(scheme, host, port): a path may be spelt anew. None for none; what is no address is a place of its own."""
+    address = address.strip()
+    if not address:
+        return None
+    try:
+        url = urlsplit(address if "://" in address else f"https://{address}")
+        return url.scheme.lower(), url.hostname, url.port or {"http": 80, "https": 443}.get(url.scheme.lower())
+    except ValueError:
+        return "", address, None
 
 
 def _masked(name: str, values: Mapping[str, Any], hidden: set[str]) -> Any:

@@ -53,6 +53,7 @@ class ClientSettings(OrderSettings):
         ),
         tab="connection",
         identifies=True,
+        place=True,
     )
     login: str = setting(
         "", _("Login"), _("Of the account in the shop that may exchange with 1C."), tab="connection", identifies=True

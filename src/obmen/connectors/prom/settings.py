@@ -59,6 +59,7 @@ class PromSettings(MarketSettings):
         _("API address"),
         _("https://my.prom.ua; the same API is at my.satu.kz and my.prom.md. The path /api/v1 is added where it is left out."),
         identifies=True,
+        place=True,
     )
     token: str = setting(
         "",

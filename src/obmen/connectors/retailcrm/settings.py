@@ -51,6 +51,7 @@ class CrmSettings:
         _("As in the browser, such as 123456.retailcrm.ru; https:// and slashes may stand there or not."),
         tab="constants",
         identifies=True,
+        place=True,
     )
     api_key: str = setting(
         "",

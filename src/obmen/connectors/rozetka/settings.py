@@ -31,6 +31,7 @@ class RozetkaSettings(MarketSettings):
         _("API address"),
         _("Rozetka has one for all sellers. Change it only to try a connection with a sandbox."),
         identifies=True,
+        place=True,
     )
     token: str = setting(
         "",
