@@ -23,6 +23,7 @@ from hubs import PASSWORD, Hub, Server, WrongResult, measure, obmen
 FLOORS = Path(__file__).with_name("floors.py")
 PAGES = ("/", "/store/product/", "/store/offer/", "/store/order/", "/store/run/")
 PAUSE = 0.02  # seconds between two pages of the person who looks on
+READY = 300.0  # seconds in which the pages must have been seen once
 
 
 class Caller:
@@ -70,11 +71,13 @@ class Watch:
         return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-def look_on(server: Server, end: threading.Event, watch: Watch) -> None:
+def look_on(server: Server, ready: threading.Event, end: threading.Event, watch: Watch) -> None:
+    """Sets ``ready`` when the pages have been seen once: what is measured comes after it."""
     caller = Caller(server.port)
     caller.sign_in()
     for page in PAGES:  # the first sight compiles templates
         caller.call("GET", page)
+    ready.set()
     number = 0
     while not end.is_set():
         page = PAGES[number % len(PAGES)]
@@ -94,11 +97,13 @@ def look_on(server: Server, end: threading.Event, watch: Watch) -> None:
 
 def web(hub: Hub, catalogues: list[Catalogue]) -> Watch:
     """Pages while the catalogues are loaded one after the other by another process."""
-    watch, end = Watch(), threading.Event()
+    watch, ready, end = Watch(), threading.Event(), threading.Event()
     with hub.serve() as server:
-        person = threading.Thread(target=look_on, args=(server, end, watch))
+        person = threading.Thread(target=look_on, args=(server, ready, end, watch))
         person.start()
         try:
+            if not ready.wait(READY):
+                raise RuntimeError("the pages cannot be seen")
             for catalogue in catalogues:
                 load = hub.start_load(catalogue.folder)
                 _out, said = load.communicate()
