@@ -17,6 +17,7 @@ from crm import ALL, CUP, DISH, FIRM, GOODS, MUG, START, World, buyer, cash, goo
 from django.contrib.auth.models import User
 from django.test import Client
 
+from leaving import count_as_they_leave
 from obmen.connectors.retailcrm import orders as connector_orders
 from obmen.core.contract import NeedsOwner
 from obmen.core.records import OrderLine, Subject
@@ -707,6 +708,8 @@ def test_scenario_18_the_crms_own_limiter_is_never_met(make: Make, monkeypatch: 
     w = make(rate=10)
     monkeypatch.undo()
     monkeypatch.setattr("django.conf.settings.OBMEN_ALLOW_PRIVATE", True)
+    assert w.crm.limiter
+    count_as_they_leave(w.crm.limiter, monkeypatch)
     for n in range(12):
         w.order(phone=f"+7916000{n:04}", items=[(CUP, 1)], firstName=f"Имя {n}")
     w.go("orders-in")
