@@ -25,7 +25,7 @@ import sys
 import threading
 import time
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from itertools import pairwise
@@ -279,29 +279,35 @@ class Range(StoredBooks):
         return super().goods(choice, self.after, self.until)
 
 
-class Asked(Ids):
-    """Remembers what it was asked for, and what it knew before does not count as its own."""
+class Asked:
+    """What a range has met (``contract.Met``), and what it has asked for; what it knew before does not count as its own. A plain set: a
+    range is small."""
 
-    def __init__(self, known: array[int]) -> None:
-        super().__init__()
-        self.added, self.asked, self._known = array("Q"), array("Q"), frozenset(known)
+    def __init__(self, known: Iterable[int] = ()) -> None:
+        self._known, self._own, self._asked = frozenset(known), set[int](), set[int]()
 
     def __contains__(self, text: object) -> bool:
-        key = self.key(text)
-        found = key in self._known or self.has(key)
-        if not found:
-            self.asked.append(key)
-        return found
+        key = Ids.key(text)
+        if key in self._own or key in self._known:
+            return True
+        self._asked.add(key)
+        return False
 
+    def add(self, text: str) -> bool:
+        key = Ids.key(text)
+        if key in self._own or key in self._known:
+            return False
+        self._own.add(key)
+        return True
+
+    @property
+    def added(self) -> bytes:
+        return array("Q", self._own).tobytes()
+
+    @property
     def others(self) -> bytes:
         """What it was asked for and neither knew nor was given."""
-        return array("Q", set(self.asked) - set(self.added)).tobytes()
-
-    def take(self, key: int) -> bool:
-        if key in self._known or not super().take(key):
-            return False
-        self.added.append(key)
-        return True
+        return array("Q", self._asked - self._own).tobytes()
 
 
 class _Body:
@@ -337,7 +343,7 @@ class _Writer:
     def __init__(self, hub: Notebook, feed: InParts, now: datetime, folder: Path) -> None:
         self.hub, self.feed, self.now, self.folder = hub, feed, now, folder
         empty = io.BytesIO()
-        self.counts = dict(feed.part(empty, cast(Books, Range(0, 0)), now, Asked(array("Q"))))
+        self.counts = dict(feed.part(empty, cast(Books, Range(0, 0)), now, Asked()))
         self.calls, hub.calls = hub.calls, []
         document = empty.getvalue()
         if not document.endswith(feed.tail):
@@ -361,7 +367,7 @@ class _Writer:
         with _said(self.folder, ask.number).open("wb") as said:
             pickle.dump(calls[frame:], said)
         own = {what: count - self.counts.get(what, 0) for what, count in counts.items()}
-        return Answer(ask.number, self.name, (self.counts, self.calls), own, met.added.tobytes(), met.others())
+        return Answer(ask.number, self.name, (self.counts, self.calls), own, met.added, met.others)
 
 
 def main() -> None:

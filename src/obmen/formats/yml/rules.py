@@ -175,7 +175,7 @@ class Names:
                 continue
             key = f"{field}\0{name.casefold()}"
             bare = key
-            for said in _BRACKETS.findall(key):
+            for said in _BRACKETS.findall(key) if "(" in key else ():
                 if not offer.article or offer.article.casefold() not in said:
                     bare = bare.replace(said, "")
             new, newly = self.whole.add(key), self.bare.add(bare)

@@ -117,7 +117,7 @@ class _Feed:
         self.quantity, self.prices, self.dimensions = map(dialect.has, ("quantity", "prices", "dimensions"))
         self.attributes = tuple((place(field), name) for field, name in dialect.attributes.items())
         elements = ((field, spelt[0]) for field, spelt in dialect.names.items() if field not in dialect.attributes)
-        self.elements = tuple((place(field), _element(field, tag)) for field, tag in elements)
+        self.elements = tuple((place(field), f"<{tag}>", f"</{tag}>", _written(field)) for field, tag in elements)
         self.tag = dialect.names.get("params", ("",))[0]
         self.end = f"</{self.tag}>"
         self.start = lru_cache(PARAMS)(lambda name: f'<{self.tag} name="{attribute(name)}">')
@@ -226,28 +226,33 @@ class _Feed:
             if value:
                 parts.append(f' {name}="{attribute(self.dialect.available[value] if at == PRESENCE else value)}"')
         parts.append(">")
-        for at, element in self.elements:
+        for at, start, end, written in self.elements:
             value = offer[at]
-            if value or value == 0:  # a number; the others are not said when they are empty
-                parts += params if at == PARAM else element(value)
+            if not value and value != 0:  # a number is said when it is 0; the others are not said when they are empty
+                continue
+            if at == PARAM:
+                parts += params
+            elif written is None:
+                parts += [f"{start}{text(url)}{end}" for url in value]
+            else:
+                parts += (start, written(value), end)
         parts.append("</offer>\n")
         return "".join(parts)
 
 
-def _element(field: str, tag: str) -> Callable[[Any], Sequence[str]]:
-    """What writes the values of a field, but for its params."""
-    start, end = f"<{tag}>", f"</{tag}>"
+def _written(field: str) -> Callable[[Any], str] | None:
+    """How the value of a field stands in its element; None for pictures, which have an element each. Params are written by ``_Feed``."""
     if field in CDATA:
-        return lambda value: (start, cdata(value), end)
+        return cdata
     if field in TEXTS:
-        return lambda value: (start, text(value), end)
+        return text
     if field == "pictures":
-        return lambda value: [f"{start}{text(url)}{end}" for url in value]
+        return None
     if field == "prices":
-        return lambda value: (start, *map(_price, value), end)
+        return lambda value: "".join(map(_price, value))
     if field == "dimensions":
-        return lambda value: (start, "/".join(map(decimal_text, value)), end)
-    return lambda value: (start, decimal_text(value), end)
+        return lambda value: "/".join(map(decimal_text, value))
+    return decimal_text
 
 
 def cdata(value: str) -> str:
