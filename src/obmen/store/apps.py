@@ -9,6 +9,7 @@ class StoreConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from obmen.store import sqlite
+        from obmen.store import postgresql, sqlite
 
         sqlite.prepare_connections()
+        postgresql.prepare_connections()

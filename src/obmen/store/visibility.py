@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.db.models import CharField, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Cast
+from django.db.models import BigIntegerField, Func, OuterRef, Q, QuerySet, Subquery
+from django.db.models.lookups import IsNull
 
 from obmen.core.records import Kind
 from obmen.store import models
@@ -63,22 +63,47 @@ def counterparties_for(user: Any, rows: QuerySet[models.Counterparty] | None = N
     return rows.filter(pk__in=theirs.values("counterparty_id"))
 
 
-def _visible(user: Any) -> dict[Kind, QuerySet[Any]]:
-    """The ids of each private kind that this person sees."""
-    return {
-        Kind.ORDER: orders_for(user).order_by().values("pk"),
-        Kind.PAYMENT: payments_for(user).order_by().values("pk"),
-        Kind.SHIPMENT: shipments_for(user).order_by().values("pk"),
-        Kind.COUNTERPARTY: counterparties_for(user).order_by().values("pk"),
-    }
+class IdOf(Func):
+    """The id of a record that a text says just as the hub writes ids; NULL for every other text."""
+
+    output_field = BigIntegerField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, list[Any]]:
+        text, params = compiler.compile(self.source_expressions[0])
+        number = f"CAST({text} AS INTEGER)"
+        return f"CASE WHEN CAST({number} AS TEXT) = {text} THEN {number} END", [*params] * 3
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, list[Any]]:
+        text, params = compiler.compile(self.source_expressions[0])
+        # Cast only where it can be: anything else would end the query with an error. 18 digits always fit.
+        return f"CASE WHEN {text} ~ '^[1-9][0-9]{{0,17}}$' THEN {text}::bigint END", [*params] * 2
+
+
+def _is_mine(kind: Kind, record: Any, mine: tuple[str, ...]) -> IsNull:
+    """Whether the record of a private kind with the id ``record`` is one of these companies: looked up one by one by the id, since all
+    ids that a person sees are tens of thousands. Not by EXISTS, for which PostgreSQL would collect them in each query all the same."""
+    orders: Any = models.Order.objects
+    if kind == Kind.COUNTERPARTY:
+        found = orders.filter(counterparty=record, company__in=mine)
+    elif kind == Kind.ORDER:
+        found = orders.filter(pk=record, company__in=mine)
+    else:
+        model: Any = models.Payment if kind == Kind.PAYMENT else models.Shipment
+        found = model.objects.filter(pk=record, order__company__in=mine)
+    return IsNull(Subquery(found.order_by().values("pk")[:1]), False)
+
+
+def _is_of(mine: tuple[str, ...], field: str, record: Any) -> Q:
+    """Rows of a private kind, which stands in ``field``, about a record of these companies."""
+    found = Q()
+    for kind in PRIVATE:
+        found |= Q(**{field: kind}) & Q(_is_mine(kind, record, mine))  # in this order: SQLite looks only where the kind fits
+    return found
 
 
 def _of_records(user: Any, field: str = "record_kind") -> Q:
     """Rows that name a record by its kind and id: every good, and what this person sees of the private kinds."""
-    found = ~Q(**{f"{field}__in": ["", *PRIVATE]})
-    for kind, ids in _visible(user).items():
-        found |= Q(**{field: kind}, record_id__in=ids)
-    return found
+    return ~Q(**{f"{field}__in": ["", *PRIVATE]}) | _is_of(companies(user), field, OuterRef("record_id"))
 
 
 def results_for(user: Any, rows: QuerySet[models.RunResult]) -> QuerySet[models.RunResult]:
@@ -102,16 +127,16 @@ def parked_for(user: Any, rows: QuerySet[models.Parked] | None = None) -> QueryS
     rows = models.Parked.objects.all() if rows is None else rows
     if not is_limited(user):
         return rows
-    found = ~Q(kind__in=PRIVATE)
-    for kind, ids in _visible(user).items():
-        as_text = ids.annotate(text=Cast("pk", CharField())).values("text")
-        linked = models.Link.objects.filter(
-            connection_id=OuterRef("connection_id"), kind=kind, external_id=OuterRef("external_id")
-        ).values("record_id")[:1]
-        rows = rows.annotate(**{f"seen_{kind.value}": Subquery(linked)})
-        found |= Q(kind=kind, direction="out", external_id__in=as_text)
-        found |= Q(**{"kind": kind, "direction": "in", f"seen_{kind.value}__in": ids})
-    return rows.filter(found)
+    mine = companies(user)
+    linked = models.Link.objects.filter(
+        _is_of(mine, "kind", OuterRef("record_id")),
+        connection_id=OuterRef("connection_id"),
+        kind=OuterRef("kind"),
+        external_id=OuterRef("external_id"),
+    )
+    sent = Q(direction="out") & _is_of(mine, "kind", IdOf(OuterRef("external_id")))
+    came = Q(direction="in") & Q(IsNull(Subquery(linked.values("pk")[:1]), False))
+    return rows.filter(~Q(kind__in=PRIVATE) | Q(kind__in=PRIVATE) & (sent | came))
 
 
 def messages_for(user: Any, rows: QuerySet[Any]) -> QuerySet[Any]:
