@@ -178,6 +178,68 @@ def test_fifty_thousand_records_are_grouped_in_few_queries_from_the_index_alone(
         assert "TEMP B-TREE" not in plan
 
 
+@pytest.mark.parametrize(
+    ("query", "counts"),
+    [
+        ({}, [41, 3, 2, 1]),
+        ({"age": "7"}, [40, 2, 1]),
+        ({"age": "new"}, [3, 1]),
+        ({"age": "30"}, []),
+        ({"kind__exact": "order"}, [41, 3]),
+        ({"kind__exact": "order", "age": "7"}, [40]),
+        ({"direction__exact": "out"}, [1]),
+        ({"reason": UNMAPPED}, [41, 3]),
+        ({"reason": UNMAPPED, "age": "new"}, [3, 1]),
+        ({"connection__id__exact": "0"}, [41, 3, 2, 1]),  # of one connection alone there is no filter
+        ({"connection__id__exact": "another"}, [1]),
+        ({"waits": "order_state:odd"}, [3]),
+    ],
+)
+def test_above_a_filtered_list_stand_the_groups_of_what_it_shows(shop: Any, query: dict[str, str], counts: list[int]) -> None:
+    for n in range(2):
+        books.parked(shop.one, f"p-{n}")
+    books.parked(shop.one, "sent", direction="out")
+    old = timezone.now() - timedelta(days=10)
+    some = shop.one.parked.filter(waiting_id="order_state:EMS").order_by("pk").values("pk")[:40]
+    shop.one.parked.filter(pk__in=list(some.values_list("pk", flat=True))).update(first_at=old)
+    shop.one.parked.filter(kind="product").update(first_at=old)
+    if query.get("connection__id__exact") == "another":
+        query = {"connection__id__exact": str(books.parked(books.connection("another")).connection_id)}
+    context = as_user(shop.people.operator).get("/store/parked/", query).context_data
+    assert [group.count for group in context["groups"]] == counts
+    shown = list(context["cl"].queryset)
+    assert sum(counts) == len(shown)
+    assert {group.sample.pk for group in context["groups"]} <= {row.pk for row in shown}
+    assert {group.oldest for group in context["groups"]} <= {row.first_at for row in shown}
+
+
+def test_groups_are_counted_once_for_a_list_and_not_at_all_for_what_shows_none(shop: Any, queries: Any) -> None:
+    client = as_user(shop.people.operator)
+
+    def counts(address: str, **query: str) -> int:
+        with queries() as asked:
+            assert client.get(address, query).status_code == 200
+        return sum("GROUP BY" in q["sql"] for q in asked)
+
+    lists: list[dict[str, str]] = [{}, {"age": "7"}, {"kind__exact": "order"}, {"q": "EMS"}]
+    assert {counts("/store/parked/", **query) for query in lists} == {1}
+    assert (counts("/store/parked/retry-all/", age="new"), counts("/store/parked/download/", reason=UNMAPPED)) == (0, 0)
+
+
+def test_a_search_walks_the_list_in_its_order_by_an_index_that_holds_what_is_searched(shop: Any, queries: Any) -> None:
+    client = as_user(shop.people.operator)
+    with queries() as asked:
+        found = client.get("/store/parked/", {"q": "mapped"}).context_data["cl"].result_list
+    assert len(found) == 44
+    (searched,) = [q["sql"] for q in asked if "LIMIT 1001" in q["sql"]]
+    assert "IN (SELECT" not in searched
+    if db.vendor == "sqlite":  # PostgreSQL plans by how many there are
+        with db.cursor() as cursor:
+            cursor.execute(f"EXPLAIN QUERY PLAN {searched}")
+            plan = [row[-1] for row in cursor.fetchall()]
+        assert plan == ["SCAN store_parked USING COVERING INDEX parked_searched"]
+
+
 # --- the remedy ---
 
 
@@ -302,6 +364,19 @@ def test_all_that_is_filtered_is_retried_after_a_question_with_their_number(shop
     client.post(address, {"confirmed": "1"})
     runs.execute_here(models.Run.objects.get(state="waiting"))
     assert (shop.one.parked.count(), models.Order.objects.count()) == (41, 3)
+
+
+def test_the_question_about_all_of_a_list_counts_its_records_and_reads_none(shop: Any, queries: Any) -> None:
+    client = as_user(shop.people.operator)
+    with queries() as asked:
+        assert "Retry 44 records?" in client.get("/store/parked/retry-all/").content.decode()
+    parked = [q["sql"] for q in asked if 'FROM "store_parked"' in q["sql"]]
+    assert [
+        sql for sql in parked if not any(part in sql for part in ("COUNT(", "LIMIT", " IN ("))
+    ] == []  # but the page of the list
+    ids = list(shop.one.parked.order_by("pk").values_list("pk", flat=True)[:2])
+    asking = client.post("/store/parked/", {"action": "retry_selected", "_selected_action": ids}).content.decode()
+    assert [f'name="_selected_action" value="{pk}"' in asking for pk in ids] == [True, True]
 
 
 def test_what_is_filtered_is_downloaded_with_reasons_and_untouched_inputs(shop: Any) -> None:

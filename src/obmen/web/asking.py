@@ -35,9 +35,14 @@ def as_id(text: str) -> bool:
 def ask_retry(parked: Iterable[models.Parked], name: str, *, new: bool = False) -> list[models.Run]:
     """One run for each connection; the same records asked for twice are one run, other records another. ``new``: they become new
     cards, whatever they could be."""
+    return ask_retry_of(((row.connection_id, row.pk) for row in parked), name, new=new)
+
+
+def ask_retry_of(parked: Iterable[tuple[int, int]], name: str, *, new: bool = False) -> list[models.Run]:
+    """``ask_retry`` of records by the ids of their connections and their own: tens of thousands are no objects then."""
     by_connection: dict[int, list[int]] = defaultdict(list)
-    for row in parked:
-        by_connection[row.connection_id].append(row.pk)
+    for connection_id, pk in parked:
+        by_connection[connection_id].append(pk)
     runs = []
     for connection in models.Connection.objects.filter(pk__in=by_connection):
         ids = sorted(by_connection[connection.pk])

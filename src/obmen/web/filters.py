@@ -17,6 +17,7 @@ from obmen.web import parked_groups
 from obmen.web.words import without_facts
 
 COUNTED = "parked_groups"  # of a request: the groups of all parked records, which the filter of reasons has counted
+UNCOUNTED = "parked_uncounted"  # of a request: it asks for what the filters choose, nobody sees the filters
 REASON = 120  # characters of a reason that are kept for grouping (models.Parked.reason)
 
 
@@ -32,8 +33,11 @@ class ReasonFilter(DropdownFilter):
     parameter_name = "reason"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        if getattr(request, UNCOUNTED, False):
+            said = request.GET.get(self.parameter_name, "")
+            return [(said, said)] if said else []
         seen = visibility.parked_for(request.user).order_by()
-        known = parked_groups.counted(seen)
+        known = parked_groups.counted(seen, AgeFilter.chosen(request))
         setattr(request, COUNTED, known)
         counts: Counter[str] = Counter()
         samples = {}
@@ -77,12 +81,15 @@ class AgeFilter(DropdownFilter):
             ("30", _("more than a month")),
         ]
 
+    @classmethod
+    def chosen(cls, request: HttpRequest) -> Q:
+        said = request.GET.get(cls.parameter_name)
+        if said == "new":
+            return Q(first_at__gte=timezone.now() - timedelta(days=1))
+        return Q(first_at__lt=timezone.now() - timedelta(days=int(said))) if said in ("1", "7", "30") else Q()
+
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        if self.value() == "new":
-            return queryset.filter(first_at__gte=timezone.now() - timedelta(days=1))
-        if self.value() in ("1", "7", "30"):
-            return queryset.filter(first_at__lt=timezone.now() - timedelta(days=int(self.value())))
-        return queryset
+        return queryset.filter(self.chosen(request))
 
 
 SETTINGS = (

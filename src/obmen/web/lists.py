@@ -27,6 +27,14 @@ CAP = 10_000  # rows that can be turned to
 CAP_FOUND = 1_000  # of a search, which reads the table until it has found so many
 
 
+def whole(found: QuerySet[Any], ids: Any) -> QuerySet[Any]:
+    """The rows with these ids as ``found`` has them, in its order, without looking again why they were found."""
+    plain = found.model._default_manager.filter(pk__in=ids).order_by(*found.query.order_by)
+    plain.query.select_related = found.query.select_related
+    plain.query.deferred_loading = found.query.deferred_loading
+    return plain
+
+
 class CappedPaginator(Paginator):
     """Reads the ids of at most ``cap`` + 1 rows once, and serves the count and the page from them.
 
@@ -52,11 +60,7 @@ class CappedPaginator(Paginator):
         return min(len(self.ids), self.cap)
 
     def rows(self, ids: Sequence[Any]) -> QuerySet[Any]:
-        ordering = self.object_list.query.order_by
-        plain = self.object_list.model._default_manager.filter(pk__in=ids).order_by(*ordering)
-        plain.query.select_related = self.object_list.query.select_related
-        plain.query.deferred_loading = self.object_list.query.deferred_loading
-        return plain
+        return whole(self.object_list, ids)
 
     def page(self, number: Any) -> Any:
         number = self.validate_number(number)
@@ -129,13 +133,17 @@ class ListAdmin(ModelAdmin):
             by_index = queryset.filter(self._any(self.indexed, "begins", term))
             if by_index.order_by().exists():
                 return by_index, False
+        return queryset.filter(self.looked_for(term)), False
+
+    def looked_for(self, term: str) -> Q:
+        """In ``look_up`` and ``look_in``."""
         found = self._any(self.look_up, "begins", term)
         for field in self.look_in:
             every_word = Q()
             for word in term.split()[:6]:
                 every_word &= Q(**{f"{field}__holds": word})
             found |= every_word
-        return queryset.filter(found), False
+        return found
 
     @staticmethod
     def _any(fields: Sequence[str], lookup: str, term: str) -> Q:

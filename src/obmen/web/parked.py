@@ -11,7 +11,7 @@ from django.contrib import messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, TextField
-from django.db.models.functions import Cast
+from django.db.models.functions import Cast, Left
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
@@ -27,15 +27,19 @@ from unfold.decorators import action, display
 from obmen.core.contract import ExchangeError
 from obmen.store import joining, models, visibility
 from obmen.web import candidates, labels, parked_groups
-from obmen.web.asking import as_id, ask_retry, who
+from obmen.web.asking import as_id, ask_retry, ask_retry_of, who
 from obmen.web.connector_tabs import mapping_url
-from obmen.web.filters import COUNTED, AgeFilter, ReasonFilter, WaitsFilter
+from obmen.web.filters import COUNTED, REASON, UNCOUNTED, AgeFilter, ReasonFilter, WaitsFilter
 from obmen.web.lists import ListAdmin
 from obmen.web.site import site
 from obmen.web.state import veil
 from obmen.web.words import say
 
 RAW_SHOWN = 20_000  # characters of raw input that a page shows; the rest is in the download
+
+# Filters of the list that choose whole groups, and the column of the groups that each is about.
+OF_GROUP = {"connection__id__exact": "connection_id", "kind__exact": "kind", "direction__exact": "direction", "reason": "reason"}
+CHOSEN = {*OF_GROUP, AgeFilter.parameter_name}  # filters for which the groups are counted once, with those of the whole list
 
 
 class ParkedAdmin(ListAdmin):
@@ -64,17 +68,15 @@ class ParkedAdmin(ListAdmin):
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         """Also by the reason as the reader reads it, and by the values that it names."""
         term = search_term.strip().replace("\0", "")
-        found, more = super().get_search_results(request, queryset, search_term)
         if not term:
-            return found, more
-        named = Q(reason__in=parked_groups.reasons_that_say(self.get_queryset(request), term))
+            return queryset, False
+        # One condition on the rows themselves, so that one walk in the order of the list ends as soon as enough is found. The reason is
+        # not asked for by its column: SQLite takes a generated one for all columns of the row, and would read them with the input.
+        named = Q(why__in=parked_groups.reasons_that_say(term, getattr(request, COUNTED, None)))
         for way in parked_groups.as_kept(term):
             named |= Q(said__holds=way)
-        return found | queryset.filter(pk__in=self._saying(queryset, named)), more
-
-    @staticmethod
-    def _saying(queryset: Any, named: Q) -> Any:
-        return queryset.annotate(said=Cast("facts", TextField())).filter(named).order_by().values("pk")
+        asked = queryset.alias(said=Cast("facts", TextField()), why=Left("text", REASON))
+        return asked.filter(self.looked_for(term) | named), False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """The list with the groups of what it shows above it."""
@@ -96,9 +98,16 @@ class ParkedAdmin(ListAdmin):
 
     @staticmethod
     def _counted(request: HttpRequest, cl: Any) -> list[dict[str, Any]]:
-        """Of a list without a filter the filter of reasons has counted them already."""
+        """The filter of reasons has counted the groups already, of the whole list and of what the filter by age chooses; others of
+        the filters choose whole groups of them."""
         known: list[dict[str, Any]] | None = getattr(request, COUNTED, None)
-        return parked_groups.counted(cl.queryset) if known is None or cl.has_active_filters else known
+        said = cl.filter_params
+        one_each = all(len(values) == 1 for values in said.values())
+        if known is None or len(known) >= parked_groups.MOST or not said.keys() <= CHOSEN or not one_each:
+            return parked_groups.counted(cl.queryset)
+        applied = {name for spec in cl.filter_specs for name in spec.expected_parameters()}  # one without a choice is none
+        wanted = {OF_GROUP[name]: values[0] for name, values in said.items() if name in applied & OF_GROUP.keys()}
+        return parked_groups.of_chosen(known, wanted)
 
     def has_retry_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm("store.retry_parked")
@@ -226,6 +235,7 @@ class ParkedAdmin(ListAdmin):
 
     def _listed(self, request: HttpRequest) -> Any:
         """What the list shows with the filters of this address."""
+        setattr(request, UNCOUNTED, True)
         try:
             return self.get_changelist_instance(request).get_queryset(request)
         except IncorrectLookupParameters:
@@ -315,20 +325,20 @@ class ParkedAdmin(ListAdmin):
     def _confirm(self, request: HttpRequest, rows: Any, action_name: str) -> HttpResponse:
         if not self.has_retry_permission(request):
             raise PermissionDenied
-        found = list(rows.order_by("id").only("id", "connection_id"))
+        confirmed = request.method == "POST" and request.POST.get("confirmed") == "1"
+        found = list(rows.order_by("id").values_list("connection_id", "pk")) if confirmed or action_name else []
+        count = len(found) or rows.order_by().count()  # the question about all of a list needs no more
         listing = reverse("admin:store_parked_changelist")
-        if not found:
+        if not count:
             messages.info(request, now_("There is nothing to retry."))
             return HttpResponseRedirect(listing)
-        if request.method == "POST" and request.POST.get("confirmed") == "1":
-            runs = ask_retry(found, who(request))
-            count = len(found)
+        if confirmed:
+            runs = ask_retry_of(found, who(request))
             said = ngettext("%(count)s record is being retried.", "%(count)s records are being retried.", count)
             messages.success(request, said % {"count": count})
             if len(runs) == 1:
                 return HttpResponseRedirect(reverse("admin:store_run_change", args=[runs[0].pk]))
             return HttpResponseRedirect(reverse("admin:store_run_changelist"))
-        count = len(found)
         return self.page(
             request,
             "obmen/ask.html",
@@ -341,7 +351,7 @@ class ParkedAdmin(ListAdmin):
                 "button": now_("Retry"),
                 "back": listing,
                 "action_name": action_name,
-                "selected": [p.pk for p in found] if action_name else [],
+                "selected": [pk for _connection, pk in found],
             },
         )
 

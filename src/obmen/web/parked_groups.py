@@ -7,11 +7,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Any
 from urllib.parse import urlencode
 
+from django.db import connection as db
 from django.db import transaction
-from django.db.models import Count, Max, Min
+from django.db.models import Count, Max, Min, Q
 
 from obmen.core.contract import NeedsOwner, Table
 from obmen.core.records import Subject
@@ -67,10 +69,24 @@ class Group:
         return urlencode(said | ({"waits": self.waiting_id} if self.remedy == "map" else {}))
 
 
-def counted(rows: Any) -> list[dict[str, Any]]:
-    """The groups with their number, first record and one of theirs, the largest first; read from the index alone."""
-    numbers = {"n": Count("pk"), "oldest": Min("first_at"), "sample": Max("pk")}
+def counted(rows: Any, chosen: Q | None = None) -> list[dict[str, Any]]:
+    """The groups with their number, first record and one of theirs, the largest first; read from the index alone. ``chosen``: the same of
+    those of the rows that fit it, too, under names with ``chosen_`` before them: one walk for what a filter shows and what it offers."""
+    numbers: dict[str, Any] = {"n": Count("pk"), "oldest": Min("first_at"), "sample": Max("pk")}
+    if chosen:
+        each = {"n": Count("pk", filter=chosen), "oldest": Min("first_at", filter=chosen), "sample": Max("pk", filter=chosen)}
+        numbers |= {f"chosen_{name}": number for name, number in each.items()}
     return list(rows.order_by().values(*SAME).annotate(**numbers).order_by("-n", "-sample")[:MOST])
+
+
+def of_chosen(known: Sequence[Mapping[str, Any]], wanted: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Of counted groups those with the ``wanted`` values, and of their rows those that were chosen."""
+    found = []
+    for row in known:
+        if all(str(row[name]) == value for name, value in wanted.items()):
+            chosen = {name: row.get(f"chosen_{name}", row[name]) for name in ("n", "oldest", "sample")}
+            found += [{**row, **chosen}] if chosen["n"] else []
+    return sorted(found, key=lambda row: (-row["n"], -row["sample"]))
 
 
 def groups(every: Sequence[Mapping[str, Any]], most: int = SHOWN) -> tuple[list[Group], int]:
@@ -177,15 +193,19 @@ def free(
     return len(ids), jobs.ask(connection, ["retry-parked"], trigger="retry", who=who, args=args, key=name)
 
 
-def reasons_that_say(rows: Any, words: str) -> list[str]:
-    """Of these parked records the reasons whose sentence, in the reader's language, holds every one of the words."""
+def reasons_that_say(words: str, known: Sequence[Mapping[str, Any]] | None = None) -> list[str]:
+    """Of parked records, whoever sees them, the reasons whose sentence, in the reader's language, holds every one of the words; ``known``:
+    the groups of those that are meant, where they are counted already."""
     wanted = [word.casefold() for word in words.split()]
-    seen = models.Parked.objects.order_by()
-    samples = rows.order_by().values("reason").annotate(sample=Max("pk"))[:500]
-    texts = dict(seen.filter(pk__in=[row["sample"] for row in samples]).values_list("reason", "text"))
+    rows = models.Parked.objects.order_by()
+    if known is None or len(known) >= MOST:
+        # By the columns that an index begins with: by the reason alone the whole table would be sorted.
+        known = rows.values(*SAME[: SAME.index("reason") + 1]).annotate(sample=Max("pk"))
+    samples = dict(islice(((row["reason"], row["sample"]) for row in known), MOST))
+    texts = dict(rows.filter(pk__in=samples.values()).values_list("reason", "text"))
     return [reason for reason, text in texts.items() if all(word in without_facts(text).casefold() for word in wanted)]
 
 
 def as_kept(word: str) -> list[str]:
     """A word as JSON keeps it: PostgreSQL as it is, SQLite with its letters escaped or not."""
-    return list(dict.fromkeys((word, json.dumps(word)[1:-1])))
+    return list(dict.fromkeys((word, json.dumps(word, ensure_ascii=db.vendor == "sqlite")[1:-1])))
