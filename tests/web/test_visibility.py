@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
+from django.db import connection
+from django.db.models import Count, Max
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
@@ -19,7 +21,8 @@ from django.utils import timezone
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import books
 
-from obmen.store import connections, journal, models, people, visibility
+from obmen.store import connections, journal, models, people, tokens, visibility
+from obmen.web import parked_groups
 from obmen.work import notices
 from toy_connector import install_caller
 
@@ -296,3 +299,90 @@ def test_what_hangs_on_an_order_is_seen_with_it(hub: dict[str, Any]) -> None:
     assert visibility.parked_for(user).filter(kind="product").count() == 1
     assert {o.record_id for o in visibility.outbox_for(user, models.Outbox.objects.all())} & {hub["theirs"].pk} == set()
     assert timezone.now() - hub["mine"].created < timedelta(minutes=5)
+
+
+# --- on big books ----------------------------------------------------------------------------------------------------------
+
+
+def private(hub: dict[str, Any], company: str) -> dict[str, int]:
+    """{kind: the id here} of what the company has, one of each private kind."""
+    row = hub["mine" if company == OURS else "theirs"]
+    payment, shipment = row.payments.get(), row.shipments.get()
+    return {"order": row.pk, "payment": payment.pk, "shipment": shipment.pk, "counterparty": row.counterparty_id}
+
+
+def test_of_parked_private_records_those_of_the_own_company_are_seen_by_our_id_or_by_their_link(hub: dict[str, Any]) -> None:
+    models.Parked.objects.all().delete()
+    other = books.connection("Інший")
+    for company in (OURS, THEIRS):
+        for kind, pk in private(hub, company).items():
+            books.parked(hub["one"], str(pk), kind=kind, direction="out", text=f"{company} out {kind}")
+            books.parked(hub["one"], f"{kind} of {company}", kind=kind, text=f"{company} in {kind}")
+            books.link(hub["one"], kind, f"{kind} of {company}", pk)
+            # The same id of theirs is another thing for another connection, and no link at all for what is sent.
+            books.parked(other, f"{kind} of {company}", kind=kind, text="of another connection")
+            books.parked(hub["one"], f"{kind} of {company}", kind=kind, direction="out", text="sent by an id of theirs")
+    seen = visibility.parked_for(User.objects.get(pk=hub["limited"].pk))
+    assert sorted(p.text for p in seen) == sorted(
+        f"{OURS} {way} {kind}" for way in ("in", "out") for kind in ("order", "payment", "shipment", "counterparty")
+    )
+
+
+@pytest.mark.parametrize("written", ["0{}", " {}", "{} ", "+{}", "{}.0", "{}x", "{}e0", "٣", "", "9" * 30, "1" * 300])
+def test_what_is_not_written_as_an_id_of_ours_is_no_record_of_ours_and_no_error(hub: dict[str, Any], written: str) -> None:
+    models.Parked.objects.all().delete()
+    books.parked(hub["one"], written.format(hub["mine"].pk), kind="order", direction="out")
+    user = User.objects.get(pk=hub["limited"].pk)
+    assert visibility.parked_for(user).count() == 0
+    books.parked(hub["one"], str(hub["mine"].pk), kind="order", direction="out")
+    assert visibility.parked_for(user).count() == 1
+
+
+def test_orders_of_some_companies_are_read_page_by_page_in_their_order(hub: dict[str, Any]) -> None:
+    """Of each page the ids are sorted first: none is left out, none comes twice, whole rows come in the order that was asked for."""
+    for n in range(7):
+        row = books.order(f"M-{n}")
+        changed = timezone.now() - timedelta(days=n % 3)
+        models.Order.objects.filter(pk=row.pk).update(company=OURS if n % 2 else THEIRS, changed=changed)
+    mine = models.Order.objects.filter(company=OURS)
+    since = timezone.now() - timedelta(days=300)
+    _row, secret = tokens.make(hub["limited"], "program", ["orders.read"], days=1, who="x")
+    for query, expected in (({}, mine.order_by("-pk")), ({"changed_since": since.isoformat()}, mine.order_by("changed", "pk"))):
+        got: list[str] = []
+        cursor: dict[str, str] = {}
+        while True:
+            asked = {"limit": "2", **query, **cursor}
+            answer = Client().get("/api/v1/orders", asked, headers={"Authorization": f"Bearer {secret}"}).json()
+            assert len(answer["items"]) <= 2
+            got += [(o["number"], o["company"], o["counterparty"]["name"]) for o in answer["items"]]
+            if not answer["next"]:
+                break
+            cursor = {"cursor": answer["next"]}
+        assert got == [(o.number, OURS, o.counterparty.name) for o in expected.select_related("counterparty")]
+
+
+def test_whose_records_are_is_looked_up_in_indexes_that_hold_all_that_is_asked(hub: dict[str, Any]) -> None:
+    if connection.vendor != "sqlite":
+        return  # PostgreSQL plans by how many there are
+    user = User.objects.get(pk=hub["limited"].pk)
+    groups = visibility.parked_for(user).order_by().values(*parked_groups.SAME).annotate(n=Count("pk"), sample=Max("pk"))
+    plan = groups.explain()
+    assert "SCAN store_parked USING INDEX parked_groups" in plan
+    assert "LIST SUBQUERY" not in plan  # all ids that a person sees
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA index_info(parked_groups)")
+        columns = [name for _at, _column, name in cursor.fetchall()]
+    assert columns[-1] == "external_id"  # without which each row would be read with its input
+    changed = visibility.orders_for(user).filter(changed__gte=timezone.now()).order_by("changed", "pk").values("pk")[:501]
+    assert "USING COVERING INDEX order_of_company" in changed.explain()
+    assert "USING COVERING INDEX order_of_company" in visibility.counterparties_for(user).explain()
+
+
+def test_an_order_takes_a_program_of_a_limited_person_twelve_queries_at_most(hub: dict[str, Any], queries: Any) -> None:
+    _row, secret = tokens.make(hub["limited"], "program", ["orders.read"], days=1, who="x")
+    row, told = hub["mine"], {"headers": {"Authorization": f"Bearer {secret}"}}
+    Client().get(f"/api/v1/orders/{row.pk}", **told)
+    with queries() as asked:
+        whole = Client().get(f"/api/v1/orders/{row.pk}", **told).json()
+    assert len(asked) <= 12, [q["sql"][:90] for q in asked]
+    assert [(x["connection"]["name"], x["their_id"]) for x in whole["links"]] == [("Магазин", row.number)]

@@ -16,7 +16,7 @@ from ninja import Header, Query
 from obmen.core.records import Kind
 from obmen.store import holding, models, reservations
 from obmen.store.orders import order_record, save_order, tracking_of, with_parts, with_tracking
-from obmen.store.visibility import seen_by
+from obmen.store.visibility import is_limited, seen_by
 from obmen.web.api import shapes
 from obmen.web.api.access import may, who
 from obmen.web.api.operations import Id, operation, router
@@ -50,8 +50,10 @@ def searched(request: HttpRequest, rows: QuerySet[Any], text: str | None) -> Que
     return site.get_model_admin(rows.model).get_search_results(request, rows, text)[0]
 
 
-def linked(kinds: Sequence[str], pk: int) -> list[dict[str, Any]]:
-    names = {c.pk: c for c in models.Connection.objects.only("id", "name")}
+def linked(kinds: Sequence[str], pk: int, names: dict[int, models.Connection] | None = None) -> list[dict[str, Any]]:
+    """``names``: of all connections, where they are known already."""
+    if names is None:
+        names = {c.pk: c for c in models.Connection.objects.only("id", "name")}
     rows = models.Link.objects.filter(connection_id__in=names, kind__in=kinds, record_id=pk)
     return [{"connection": shapes.named(names[x.connection_id]), "their_id": x.external_id, "gone": x.gone} for x in rows]
 
@@ -114,7 +116,8 @@ def list_orders(
         held=held,
     )
     order = ("changed", "id") if changed_since else ("-id",)
-    items, following = page(searched(request, rows, q), order, cursor, limit)
+    # Orders of some companies are found by these, whatever their order.
+    items, following = page(searched(request, rows, q), order, cursor, limit, sorted_=is_limited(request.user))
     states = order_states()
     return {"items": [_order(row, states) for row in items], "next": following}
 
@@ -131,7 +134,7 @@ def _whole_order(pk: int) -> dict[str, Any]:
         "shipments": sorted(row.shipments.all(), key=lambda p: p.pk),
         "tracking": tracking_of(order_record(row)),
         "requisites": row.requisites,
-        "links": linked(("order",), row.pk),
+        "links": linked(("order",), row.pk, names),
         "waiting": [
             {"connection": shapes.named(names[w.connection_id]), "revision": w.revision, "since": w.since} for w in waiting
         ],

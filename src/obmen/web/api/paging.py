@@ -16,6 +16,7 @@ from pydantic import AfterValidator, StringConstraints
 
 from obmen.core.words import gettext_noop as _
 from obmen.web.api.problems import Problem
+from obmen.web.lists import whole
 
 MOST, USUAL = 500, 50
 BIGGEST = 2**63 - 1  # what a column holds
@@ -35,14 +36,18 @@ Limit = Annotated[int, Query(ge=1, le=MOST, description="Rows of a page")]
 Cursor = Annotated[Text | None, Query(description="“next” of the page before; the other parameters stay the same")]
 
 
-def page(rows: QuerySet[Any], order: Sequence[str], cursor: str | None, limit: int) -> tuple[list[Any], str | None]:
+def page(
+    rows: QuerySet[Any], order: Sequence[str], cursor: str | None, limit: int, *, sorted_: bool = False
+) -> tuple[list[Any], str | None]:
     """(rows of this page, cursor of the next one or None). ``order``: fields of an index that end with ``id``, "-" for falling;
-    all of them in one direction. Raises Problem for a cursor of another list."""
+    all of them in one direction. ``sorted_``: the database has to sort what it finds, so it sorts ids and not whole rows. Raises Problem
+    for a cursor of another list."""
     names = [field.removeprefix("-") for field in order]
     falling = order[0].startswith("-")
     if cursor:
         rows = rows.filter(_after(names, falling, _read(cursor, order)))
-    found = list(rows.order_by(*order)[: limit + 1])
+    rows = rows.order_by(*order)
+    found = list(whole(rows, rows.values("pk")[: limit + 1]) if sorted_ else rows[: limit + 1])
     if len(found) <= limit:
         return found, None
     last = found[limit - 1]
