@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection as db
 from django.test import Client, override_settings
 from django.utils import translation
 
@@ -17,7 +18,7 @@ from obmen.core.settings import load
 from obmen.registry import connector
 from obmen.store import models, words
 from obmen.web import books as pages
-from obmen.web import guide, lists, search
+from obmen.web import guide, lists, search, systems
 from obmen.web.asking import ask_retry
 from obmen.web.settings_form import SettingsForm
 from obmen.web.state import conditions
@@ -152,6 +153,71 @@ def test_offers_are_found_by_the_article_of_their_product(client: Client) -> Non
     books.goods(books.connection("1C"))
     shown = client.get("/store/offer/", {"q": "ФБ-01"}).context["cl"].result_list
     assert sorted(o.name for o in shown) == ["Футболка бавовняна (M)", "Футболка бавовняна (S)"]
+
+
+def test_a_search_that_is_sorted_by_a_column_finds_the_same_in_its_order(client: Client) -> None:
+    for article, name in (("Б", "Кава темна"), ("В", "Чай"), ("А", "Кава світла")):
+        models.Product.objects.create(key=article, article=article, name=name)
+
+    def shown(order: str) -> list[str]:
+        answer = client.get("/store/product/", {"q": "кава", "o": order})
+        return [p.article for p in answer.context["cl"].result_list]
+
+    assert (shown("1"), shown("-1")) == (["А", "Б"], ["Б", "А"])
+
+
+@pytest.mark.skipif(db.vendor != "sqlite", reason="is about the plans of SQLite")
+def test_a_sorted_search_reads_the_texts_where_they_lie_and_not_in_the_order_of_the_column(
+    client: Client, django_assert_max_num_queries: Any
+) -> None:
+    with django_assert_max_num_queries(12) as captured:
+        client.get("/store/message/", {"q": "кава", "o": "-5"})
+    (asked,) = [q["sql"] for q in captured.captured_queries if "GLOB" in q["sql"]]
+    with db.cursor() as cursor:
+        cursor.execute("EXPLAIN QUERY PLAN " + asked.replace("%", "%%"), [])
+        plan = [row[3] for row in cursor.fetchall()]
+    assert "SCAN store_message USING INDEX message_slow" not in plan
+    assert "SCAN U0" in plan
+
+
+def test_the_card_of_a_product_shows_the_first_of_many_offers_and_says_how_many_there_are(client: Client) -> None:
+    shoe = models.Product.objects.create(key="shoe", name="Кросівки")
+    models.Offer.objects.bulk_create(models.Offer(key=f"o{n}", product=shoe, name=f"Розмір {n:03d}") for n in range(53))
+    page = client.get(f"/store/product/{shoe.pk}/change/", headers={"accept-language": "en"}).content.decode()
+    assert [f"Розмір {n:03d}<" in page for n in (0, 49, 50, 52)] == [True, True, False, False]
+    assert "The first 50 of 53 offers are shown." in page
+    every = f"/store/offer/?product__id__exact={shoe.pk}"
+    assert f'<a href="{every}">All offers of this product</a>' in page
+    assert client.get(every).context["cl"].result_count == 53
+    models.Offer.objects.filter(name__gte="Розмір 050").delete()
+    page = client.get(f"/store/product/{shoe.pk}/change/", headers={"accept-language": "en"}).content.decode()
+    assert ("Розмір 049<" in page, "offers are shown" in page) == (True, False)
+
+
+@pytest.mark.skipif(db.vendor != "sqlite", reason="is about the plans of SQLite")
+def test_what_systems_know_of_a_record_is_found_by_its_ids_and_not_among_all_of_a_connection(
+    client: Client, django_assert_max_num_queries: Any
+) -> None:
+    with django_assert_max_num_queries(1) as captured:
+        systems.of(("product", "variant"), 7, [("offer", 8)])
+    with db.cursor() as cursor:
+        cursor.execute("EXPLAIN QUERY PLAN " + captured.captured_queries[0]["sql"].replace("%", "%%"), [])
+        plan = [row[3] for row in cursor.fetchall()]
+    found = [step for step in plan if "store_link" in step or "store_parked" in step or " q " in step]
+    assert [step.partition("(")[2] for step in found if "(connection_id=?)" in step] == []
+    assert sum("(connection_id=? AND kind=? AND record_id=?)" in step for step in found) == 3
+    assert sum("(connection_id=? AND direction=? AND kind=? AND external_id=?)" in step for step in found) == 2
+
+
+def test_a_group_of_the_tree_leads_to_its_card_and_to_its_goods(client: Client) -> None:
+    top = models.Group.objects.create(key="a", name="Взуття <б/в>", deleted=True)
+    below = models.Group.objects.create(key="b", name="Кеди", parent=top)
+    models.Product.objects.create(key="p", name="Кеди сині", group=below)
+    page = client.get("/store/group/tree/", headers={"accept-language": "en"}).content.decode()
+    assert f'<a href="/store/group/{top.pk}/change/" class="o-ink">Взуття &lt;б/в&gt;</a> <span class="o-mark danger"' in page
+    assert f'<a href="/store/group/{below.pk}/change/">Кеди</a></td>' in page
+    assert f'<a href="/store/product/?group__id__exact={below.pk}">1</a>' in page
+    assert page.count('<span class="o-dim">–</span>') == 1
 
 
 def test_a_loop_of_groups_is_listed_instead_of_being_lost() -> None:

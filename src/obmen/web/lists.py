@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ORDER_VAR
 from django.core.exceptions import FieldError, PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import IntegerField, Model, Q, QuerySet
@@ -133,7 +134,11 @@ class ListAdmin(ModelAdmin):
             by_index = queryset.filter(self._any(self.indexed, "begins", term))
             if by_index.order_by().exists():
                 return by_index, False
-        return queryset.filter(self.looked_for(term)), False
+        found = queryset.filter(self.looked_for(term))
+        if not request.GET.get(ORDER_VAR):
+            return found, False
+        # The texts are read in the order in which they lie; in the order of a column each row would be looked up apart.
+        return queryset.filter(pk__in=found.order_by().values("pk")), False
 
     def looked_for(self, term: str) -> Q:
         """In ``look_up`` and ``look_in``."""

@@ -20,15 +20,27 @@ COLUMNS = (
     "id", "name", "connector", "profile", "enabled", "settings", "kind", "record", "known_as", "sent_version", "gone", "revision",
     "since", "offered_at", "offers", "again", "parked", "direction", "text", "facts", "tries", "last_at", "stream",
 )  # fmt: skip
-SQL = """SELECT c.id, c.name, c.connector, c.profile, c.enabled, c.settings, l.kind, l.record_id, l.external_id, l.sent_version, l.gone,
+# Each way to find a link or a parked record is a part of its own that an index answers whole: joined with an OR, SQLite found them by the
+# connection alone and walked through a million links and all that is parked.
+SQL = """WITH known AS ({links}),
+ aside AS (
+  SELECT id, connection_id, direction, external_id, text, facts, tries, last_at FROM store_parked
+   WHERE connection_id IN (SELECT id FROM store_connection) AND direction = 'out' AND kind IN ({kinds}) AND external_id = %s
+  UNION ALL
+  SELECT q.id, q.connection_id, q.direction, q.external_id, q.text, q.facts, q.tries, q.last_at
+   FROM (SELECT DISTINCT connection_id, external_id FROM known) k JOIN store_parked q
+   ON q.connection_id = k.connection_id AND q.direction = 'in' AND q.kind IN ({kinds}) AND q.external_id = k.external_id
+ )
+ SELECT c.id, c.name, c.connector, c.profile, c.enabled, c.settings, l.kind, l.record_id, l.external_id, l.sent_version, l.gone,
  o.revision, o.since, o.offered_at, o.offers, o.again, p.id, p.direction, p.text, p.facts, p.tries, p.last_at, s.stream
  FROM store_connection c
- LEFT JOIN store_link l ON l.connection_id = c.id AND ({links})
+ LEFT JOIN known l ON l.connection_id = c.id
  LEFT JOIN store_outbox o ON o.connection_id = c.id AND o.kind = %s AND o.record_id = %s
- LEFT JOIN store_parked p ON p.connection_id = c.id AND p.kind IN ({kinds})
-  AND ((p.direction = 'out' AND p.external_id = %s) OR (p.direction = 'in' AND p.external_id = l.external_id))
+ LEFT JOIN aside p ON p.connection_id = c.id AND (p.direction = 'out' OR p.external_id = l.external_id)
  LEFT JOIN store_streamsetting s ON s.connection_id = c.id AND s.enabled AND s.stream IN ({streams})
  ORDER BY c.name, c.id, l.kind, l.record_id"""
+LINKS = """SELECT connection_id, kind, record_id, external_id, sent_version, gone FROM store_link
+ WHERE connection_id IN (SELECT id FROM store_connection) AND kind = %s AND record_id = %s"""
 
 
 COMING = ("products-in", "prices-in", "stock-in", "orders-in", "customers-in")  # streams by which records of a card come
@@ -68,11 +80,12 @@ def of(kinds: Sequence[str], record_id: int, others: Sequence[tuple[str, int]] =
     told = (outbox.STREAM_OF[Kind.ORDER], outbox.STATUSES_OUT)
     asked = (*told, *COMING)
     sql = SQL.format(
-        links=" OR ".join(["(l.kind = %s AND l.record_id = %s)"] * len(links)),
+        links=" UNION ALL ".join([LINKS] * len(links)),
         kinds=", ".join(["%s"] * len(kinds)),
         streams=", ".join(["%s"] * len(asked)),
     )
-    values = [*(v for pair in links for v in pair), str(kinds[0]), record_id, *map(str, kinds), str(record_id), *asked]
+    named = [str(kind) for kind in kinds]
+    values = [*(v for pair in links for v in pair), *named, str(record_id), *named, named[0], record_id, *asked]
     with db.cursor() as cursor:
         cursor.execute(sql, values)
         rows = [dict(zip(COLUMNS, row, strict=True)) for row in cursor.fetchall()]
