@@ -15,8 +15,8 @@ from typing import Any
 from django import forms
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import connection as db
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, TextField
-from django.db.models.functions import Cast
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery, TextField
+from django.db.models.functions import Cast, Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -239,12 +239,15 @@ def _saying(sentences: Mapping[str, str], word: str) -> list[str]:
 
 
 def _newest(rows: Any, field: str, connection: models.Connection | None, span: tuple[datetime, datetime]) -> QuerySet[Any]:
-    """The newest rows of the time: the index of moments says which they are, and a text is looked for in these alone."""
+    """The newest rows of the time: the index of moments says since when they are, and a text is looked for in these alone. By their
+    moment and not by their ids: from a list of ids PostgreSQL concludes that the text is better looked for in the whole table."""
     within = rows.filter(**{f"{field}__gte": span[0], f"{field}__lt": span[1]})
     if connection is not None:
         within = within.filter(connection=connection)
-    newest = within.select_related(None).order_by(F(field).desc()).values("pk")[:LOOKED_AT]
-    found: QuerySet[Any] = rows.filter(pk__in=newest).order_by("-pk")
+    oldest = within.select_related(None).order_by(F(field).desc()).values(field)[LOOKED_AT - 1 : LOOKED_AT]
+    found: QuerySet[Any] = within.filter(**{f"{field}__gte": Coalesce(Subquery(oldest), span[0])}).order_by(
+        F(field).desc(), "-pk"
+    )
     return found
 
 
