@@ -302,36 +302,39 @@ def get_counterparty(request: HttpRequest, counterparty: Id) -> Any:
 # --- goods -----------------------------------------------------------------------------------------------------------------
 
 
-def _dressed(offers: Sequence[models.Offer]) -> dict[int, dict[str, Any]]:
-    """{offer: its shape with prices and stock}, in two queries."""
-    ids = [offer.pk for offer in offers]
-    prices, stock = defaultdict(list), defaultdict(list)
-    for p in models.Price.objects.filter(offer_id__in=ids).select_related("kind").order_by("kind_id", "min_quantity"):
-        kind = {"key": p.kind.key, "name": p.kind.name}
-        prices[p.offer_id].append({"kind": kind, "value": p.value, "currency": p.currency, "from_quantity": p.min_quantity})
-    for s in models.StockLevel.objects.filter(offer_id__in=ids).select_related("warehouse").order_by("warehouse_id"):
-        house = {"key": s.warehouse.key, "name": s.warehouse.name}
-        stock[s.offer_id].append({"warehouse": house, "quantity": s.quantity})
-    return {o.pk: _offer(o) | {"prices": prices[o.pk], "stock": stock[o.pk]} for o in offers}
+OFFER = ("id", "key", "name", "article", "barcode", "unit", "characteristics", "deleted", "version")
+PRODUCT = ("id", "key", "name", "article", "code", "barcode", "unit", "vat_rate", "manufacturer", "deleted", "version")
 
 
-def _offer(row: models.Offer) -> dict[str, Any]:
-    plain = ("key", "name", "article", "barcode", "unit", "characteristics", "deleted", "version")
-    return {"id": row.pk, **{name: getattr(row, name) for name in plain}}
+def _dressed(offers: Iterable[models.Offer | dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    """{offer: its shape with prices and stock}, in two queries. No model objects: a page of 500 products has thousands of rows."""
+    found = {}
+    for one in offers:
+        plain = one if isinstance(one, dict) else {name: getattr(one, name) for name in OFFER}
+        found[plain["id"]] = plain | {"prices": [], "stock": []}
+    prices = models.Price.objects.filter(offer_id__in=list(found)).order_by("kind_id", "min_quantity")
+    for pk, key, name, value, currency, least in prices.values_list(
+        "offer_id", "kind__key", "kind__name", "value", "currency", "min_quantity"
+    ):
+        said = {"kind": {"key": key, "name": name}, "value": value, "currency": currency, "from_quantity": least}
+        found[pk]["prices"].append(said)
+    stock = models.StockLevel.objects.filter(offer_id__in=list(found)).order_by("warehouse_id")
+    for pk, key, name, quantity in stock.values_list("offer_id", "warehouse__key", "warehouse__name", "quantity"):
+        found[pk]["stock"].append({"warehouse": {"key": key, "name": name}, "quantity": quantity})
+    return found
 
 
 def _products(rows: Iterable[models.Product]) -> list[dict[str, Any]]:
     products = list(rows)
-    offers = models.Offer.objects.filter(product_id__in=[p.pk for p in products]).defer("properties", "requisites", "extra")
-    dressed = _dressed(every := list(offers.order_by("pk")))
+    offers = models.Offer.objects.filter(product_id__in=[p.pk for p in products]).order_by("pk")
     of_product = defaultdict(list)
-    for offer in every:
-        of_product[offer.product_id].append(dressed[offer.pk])
-    plain = ("key", "name", "article", "code", "barcode", "unit", "vat_rate", "manufacturer", "deleted", "version")
+    every = list(offers.values("product_id", *OFFER))
+    owners = {one["id"]: one.pop("product_id") for one in every}
+    for pk, shape in _dressed(every).items():
+        of_product[owners[pk]].append(shape)
     return [
         {
-            "id": p.pk,
-            **{name: getattr(p, name) for name in plain},
+            **{name: getattr(p, name) for name in PRODUCT},
             "group": shapes.named(p.group),
             "offers": of_product[p.pk],
         }
@@ -415,10 +418,7 @@ def list_offers(
     cursor: Cursor = None,
 ) -> Any:
     """What can be sold, with prices and stock, the oldest first."""
-    rows = models.Offer.objects.select_related("product").only(
-        *("id", "key", "name", "article", "barcode", "unit", "characteristics", "deleted", "version"),
-        *("product__name", "product__key"),
-    )
+    rows = models.Offer.objects.select_related("product").only(*OFFER, "product__name", "product__key")
     rows = filtered(rows, article=article, barcode=barcode, key=key, product=product, deleted=deleted)
     items, following = page(searched(request, rows, q), ("id",), cursor, limit)
     dressed = _dressed(items)
