@@ -119,6 +119,18 @@ def test_a_call_that_leaves_late_says_so(slots: Slots) -> None:
     assert slots.book("a", 1, 1) >= 1.3  # its own slot took 1.03, and it left some 0.3 late
 
 
+def test_a_booking_that_takes_long_moves_those_behind_it(tmp_path: Path) -> None:
+    """Else the first call of a process, which opens the file, would leave just before the second."""
+    clock = [NOW, NOW + 0.5, *[NOW + 0.5] * 10]
+    slots = FileSlots(tmp_path / "paces", lambda: clock.pop(0))
+    slept: list[float] = []
+    pace = Pace("a", 1, slots=slots, sleep=slept.append)
+    pace.left(pace.take())
+    assert slept == []
+    assert slots.book("a", 1, 1) == pytest.approx(1.03, abs=0.02)
+    slots.close()
+
+
 def test_what_is_waited_and_used_is_counted(slots: Slots) -> None:
     slept: list[float] = []
     pace = Pace("a", 2, slots=slots, sleep=slept.append)

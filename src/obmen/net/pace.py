@@ -25,7 +25,8 @@ class Slots(Protocol):
     """Where the plans are kept. ``key`` names an account and is no secret; times are seconds."""
 
     def book(self, key: str, every: float, burst: int) -> float:
-        """Take the next slot, the one after it comes ``every`` later; how long until ours. Up to ``burst`` at once after a rest."""
+        """Take the next slot, the one after it comes ``every`` later; how long until ours, below 0 by as much as the booking itself
+        took when it was free at once. Up to ``burst`` at once after a rest."""
         ...
 
     def hold(self, key: str, seconds: float) -> None:
@@ -88,7 +89,8 @@ class FileSlots:
         facts = {"key": key, "every": every, "floor": now - (burst - 1) * every, "far": now + FAR}
         with self._lock:
             ((after,),) = self._connection().execute(self.BOOK, facts).fetchall()
-        return max(0.0, float(after) - every - self._clock())
+        # A disk or a lock that was waited for makes the call late: were its slot said to be just now, the next one would follow too soon.
+        return max(0.0, float(after) - every - now) - max(0.0, self._clock() - now)
 
     def hold(self, key: str, seconds: float) -> None:
         with self._lock:
@@ -139,9 +141,10 @@ class Pace:
         self.used = 0  # slots taken
 
     def take(self) -> float:
-        """Sleep until it is our turn; the moment (time.monotonic) at which the call should leave."""
+        """Sleep until it is our turn; the moment (time.monotonic) at which the call should leave, or should have left."""
         wait = self._slots.book(self._key, self._every, self._burst)
         due = time.monotonic() + wait
+        wait = max(0.0, wait)
         if wait:
             self._sleep(wait)
         with self._lock:
