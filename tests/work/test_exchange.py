@@ -504,7 +504,7 @@ def test_a_passed_check_is_noted_and_taken_back_when_who_we_talk_to_changes(worl
     connections.update(shop, {"path": "x"})
     shop.refresh_from_db()
     assert shop.checked is not None
-    connections.update(shop, {"address": "other"})
+    connections.update(shop, {"address": "other", "api_key": "k"})
     shop.refresh_from_db()
     assert shop.checked is None
     connections.update(shop, {"api_key": ""})
