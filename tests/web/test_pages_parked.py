@@ -240,6 +240,23 @@ def test_a_search_walks_the_list_in_its_order_by_an_index_that_holds_what_is_sea
         assert plan == ["SCAN store_parked USING COVERING INDEX parked_searched"]
 
 
+def test_a_word_in_what_a_record_names_is_found_in_every_usual_spelling_and_looked_for_in_few_readings(
+    shop: Any, queries: Any
+) -> None:
+    shop.one.parked.all().delete()
+    for n, name in enumerate(("кава мелена", "Кава мелена", "КАВА МЕЛЕНА", "міцна КАВА", "чай", "каВа")):
+        books.parked(shop.one, f"p-{n}", facts={"name": name})
+    with queries() as asked:
+        found = as_user(shop.people.operator).get("/store/parked/", {"q": "кава"}).context_data["cl"].result_list
+    shown = sorted(row.external_id for row in found)
+    if db.vendor == "sqlite":  # keeps the letters escaped, which are looked for as they were typed
+        assert shown == ["p-0"]
+        return
+    assert shown == ["p-0", "p-1", "p-2", "p-3"]
+    (searched,) = [q["sql"] for q in asked if "LIMIT 1001" in q["sql"]]
+    assert searched.count('"facts")::text') == 2  # what may hold it, and then in which spelling
+
+
 # --- the remedy ---
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from django.contrib import messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q, TextField
+from django.db import connection as db
+from django.db.models import F, Q, TextField
 from django.db.models.functions import Cast, Left
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, StreamingHttpResponse
 from django.shortcuts import render
@@ -70,12 +71,13 @@ class ParkedAdmin(ListAdmin):
         term = search_term.strip().replace("\0", "")
         if not term:
             return queryset, False
-        # One condition on the rows themselves, so that one walk in the order of the list ends as soon as enough is found. The reason is
-        # not asked for by its column: SQLite takes a generated one for all columns of the row, and would read them with the input.
+        # One condition on the rows themselves, so that one walk in the order of the list ends as soon as enough is found. SQLite takes a
+        # generated column, as the reason is, for all columns of the row, and would read them with the input.
+        why = Left("text", REASON) if db.vendor == "sqlite" else F("reason")
         named = Q(why__in=parked_groups.reasons_that_say(term, getattr(request, COUNTED, None)))
         for way in parked_groups.as_kept(term):
             named |= Q(said__holds=way)
-        asked = queryset.alias(said=Cast("facts", TextField()), why=Left("text", REASON))
+        asked = queryset.alias(said=Cast("facts", TextField()), why=why)
         return asked.filter(self.looked_for(term) | named), False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

@@ -46,19 +46,28 @@ class Holds(_Text):
         if self.rhs.isascii():  # folded by LIKE itself on SQLite
             how = "LIKE %s ESCAPE '\\'" if connection.vendor == "sqlite" else 'COLLATE "C" ILIKE %s'
             return f"{left} {how}", [*params, like(self.rhs)]
+        # Most ways differ in their first letter alone: what does not hold the rest is looked at once, not for each of them.
+        ways, rest = spellings(self.rhs), self.rhs.lower()[1:]
+        alike = [way for way in ways if way[1:] == rest]
+        others = [way for way in ways if way[1:] != rest]
+        shorter = len(rest) >= 2 and len(alike) >= 2
+        if (
+            connection.vendor == "postgresql"
+        ):  # whose ANY makes what is searched once for all ways: JSON has to be written as text
+            gate = [rest, *others] if shorter else ways
+            conditions = [gate, ways] if shorter else [gate]
+            any_ = [f"{left} LIKE ANY (ARRAY[{', '.join(['%s'] * len(each))}])" for each in conditions]
+            return f"({' AND '.join(any_)})", [p for each in conditions for p in (*params, *map(like, each))]
         one = f"{left} LIKE %s ESCAPE '\\'"
 
-        def any_of(ways: list[str]) -> tuple[str, list[Any]]:
-            return f"({' OR '.join([one] * len(ways))})", [p for way in ways for p in (*params, like(way))]
+        def any_of(some: list[str]) -> tuple[str, list[Any]]:
+            return f"({' OR '.join([one] * len(some))})", [p for way in some for p in (*params, like(way))]
 
-        # Most ways differ in their first letter alone: what does not hold the rest is looked at once, not for each of them.
-        rest = self.rhs.lower()[1:]
-        alike = [way for way in spellings(self.rhs) if way[1:] == rest]
-        if len(rest) < 2 or len(alike) < 2:
-            return any_of(spellings(self.rhs))
+        if not shorter:
+            return any_of(ways)
         sql, asked = any_of(alike)
         sql, asked = f"({one} AND {sql})", [*params, like(rest), *asked]
-        if others := [way for way in spellings(self.rhs) if way[1:] != rest]:
+        if others:
             more, words = any_of(others)
             sql, asked = f"({sql} OR {more})", [*asked, *words]
         return sql, asked
