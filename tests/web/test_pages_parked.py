@@ -221,7 +221,7 @@ def test_groups_are_counted_once_for_a_list_and_not_at_all_for_what_shows_none(s
             assert client.get(address, query).status_code == 200
         return sum("GROUP BY" in q["sql"] for q in asked)
 
-    lists: list[dict[str, str]] = [{}, {"age": "7"}, {"kind__exact": "order"}, {"q": "EMS"}]
+    lists: list[dict[str, str]] = [{}, {"age": "7"}, {"kind__exact": "order"}, {"q": "EMS"}, {"o": "-6", "p": "1"}]
     assert {counts("/store/parked/", **query) for query in lists} == {1}
     assert (counts("/store/parked/retry-all/", age="new"), counts("/store/parked/download/", reason=UNMAPPED)) == (0, 0)
 

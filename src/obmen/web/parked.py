@@ -103,7 +103,7 @@ class ParkedAdmin(ListAdmin):
         """The filter of reasons has counted the groups already, of the whole list and of what the filter by age chooses; others of
         the filters choose whole groups of them."""
         known: list[dict[str, Any]] | None = getattr(request, COUNTED, None)
-        said = cl.filter_params
+        said = cl.get_filters_params()
         one_each = all(len(values) == 1 for values in said.values())
         if known is None or len(known) >= parked_groups.MOST or not said.keys() <= CHOSEN or not one_each:
             return parked_groups.counted(cl.queryset)
