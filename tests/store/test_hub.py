@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection as database
+from django.test.utils import CaptureQueriesContext
 
-from obmen.store import models
+from obmen.core.records import Subject
+from obmen.store import connections, models
 from obmen.store.hub import EXAMPLES, MORE, DjangoHub
 from obmen.store.words import say
 
@@ -43,3 +46,41 @@ def test_what_is_said_again_is_counted_in_its_line(run: models.Run) -> None:
         hub.report("info", "Read {number}", number="138")
         hub.flush()
     assert lines(run) == [("Read 138", 3)]
+
+
+def test_all_mapping_tables_take_one_query_and_the_next_hub_sees_what_was_saved_since(run: models.Run) -> None:
+    shop = run.connection
+    for position, (theirs, ours, inbound, outbound, reported) in enumerate([
+        ("new", "fresh", True, True, False), ("paid", "done", True, False, False), ("closed", "done", False, True, False),
+        ("odd", "", True, True, True), ("lost", "", False, False, False),
+    ]):  # fmt: skip
+        facts = {"inbound": inbound, "outbound": outbound, "reported": reported, "position": position}
+        shop.mappings.create(subject="order_state", theirs=theirs, ours=ours, **facts)
+    shop.mappings.create(subject="delivery", theirs="post", ours="post", inbound=True, outbound=False)
+
+    def tables() -> dict[str, list[tuple[str, str]]]:
+        hub = connections.hub_of(shop)
+        state, delivery = Subject.ORDER_STATE, Subject.DELIVERY
+        said = {way: [(row.theirs, row.ours) for row in hub.rows(state, way)] for way in ("in", "out", "both", "each")}
+        said["delivery"] = [(row.theirs, row.ours) for row in hub.rows(delivery, "in")]
+        found = hub.incoming(state, "paid")
+        said["by theirs"] = [(found.theirs, found.ours)] if found else []
+        said["by ours"] = [(row.theirs, row.ours) for row in hub.outgoing(state, "done")]
+        hub.flush()
+        return said
+
+    with CaptureQueriesContext(database) as asked:
+        said = tables()
+    assert len(asked) == 1, [q["sql"][:90] for q in asked]
+    every = [("new", "fresh"), ("paid", "done"), ("closed", "done")]
+    assert said == {
+        "in": [("new", "fresh"), ("paid", "done")],
+        "out": [("new", "fresh"), ("closed", "done")],
+        "both": every,
+        "each": every,
+        "delivery": [("post", "post")],
+        "by theirs": [("paid", "done")],
+        "by ours": [("closed", "done")],
+    }
+    shop.mappings.filter(theirs="paid").update(ours="fresh")
+    assert tables()["by theirs"] == [("paid", "fresh")]

@@ -58,7 +58,7 @@ class DjangoHub:
         self._unmapped: dict[tuple[str, str], tuple[str, int]] = {}
         self._lines: dict[tuple[str, str, str], int] = {}  # rows of what this run has said already
         self._calls: list[Any] = []
-        self._rows: dict[tuple[str, str], Sequence[Mapped]] = {}  # a run asks for each table again for every stream
+        self._tables: dict[tuple[str, str], Sequence[Mapped]] = {}  # a run asks for each table again for every stream
 
     def now(self) -> datetime:
         return timezone.now()
@@ -76,17 +76,29 @@ class DjangoHub:
     # --- mappings ---
 
     @cached_property
+    def _decided(self) -> dict[str, list[tuple[models.Mapping, Mapped]]]:
+        """The rows of every subject as they were when the first was asked for: all that is asked of one hub fits together. An action that
+        changes mappings asks a new hub for what comes after."""
+        found: dict[str, list[tuple[models.Mapping, Mapped]]] = {}
+        for row in mappings.decided(self.connection, "each"):
+            found.setdefault(row.subject, []).append((row, mappings.mapped(row)))
+        return found
+
+    @cached_property
     def _incoming(self) -> dict[tuple[str, str], Mapped]:
         found: dict[tuple[str, str], Mapped] = {}
-        for row in mappings.decided(self.connection, "in"):
-            found.setdefault((row.subject, row.theirs), mappings.mapped(row))
+        for subject in self._decided:
+            for row in self.rows(subject, "in"):
+                found.setdefault((subject, row.theirs), row)
         return found
 
     @cached_property
     def _outgoing(self) -> dict[tuple[str, str], list[Mapped]]:
         found: dict[tuple[str, str], list[Mapped]] = {}
-        for row in mappings.decided(self.connection, "out").exclude(ours=""):
-            found.setdefault((row.subject, row.ours), []).append(mappings.mapped(row))
+        for subject in self._decided:
+            for row in self.rows(subject, "out"):
+                if row.ours:
+                    found.setdefault((subject, row.ours), []).append(row)
         return found
 
     def incoming(self, subject: Subject, theirs: str) -> Mapped | None:
@@ -95,11 +107,11 @@ class DjangoHub:
     def outgoing(self, subject: Subject, ours: str) -> Sequence[Mapped]:
         return self._outgoing.get((subject, ours), ())
 
-    def rows(self, subject: Subject, direction: str) -> Sequence[Mapped]:
-        if (subject, direction) not in self._rows:
-            table = mappings.decided(self.connection, direction).filter(subject=subject)
-            self._rows[subject, direction] = [mappings.mapped(row) for row in table]
-        return self._rows[subject, direction]
+    def rows(self, subject: str, direction: str) -> Sequence[Mapped]:
+        if (subject, direction) not in self._tables:
+            table = self._decided.get(subject, ())
+            self._tables[subject, direction] = [row for kept, row in table if mappings.goes(kept, direction)]
+        return self._tables[subject, direction]
 
     def unmapped(self, subject: Subject, theirs: str, name: str = "") -> None:
         _name, count = self._unmapped.get((subject, theirs), ("", 0))
@@ -138,12 +150,13 @@ class DjangoHub:
         said, self._said = self._said, {}
         unmapped, self._unmapped = self._unmapped, {}
         calls, self._calls = self._calls, []
-        if self.run is not None:
+        if self.run is not None and said:
             self._write_lines(said)
         if not self.preview:
             for (subject, theirs), (name, count) in unmapped.items():
                 mappings.report(self.connection, subject, theirs, name, count)
-        models.Message.objects.bulk_create(message(self.connection, self.run, call) for call in calls)
+        if calls:  # of nothing it would still begin a transaction, and wait on SQLite for whoever writes
+            models.Message.objects.bulk_create(message(self.connection, self.run, call) for call in calls)
 
     def _write_lines(self, said: Mapping[tuple[str, str, str], tuple[Mapping[str, object], int]]) -> None:
         fresh = []

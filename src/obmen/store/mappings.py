@@ -66,6 +66,11 @@ def decided(connection: models.Connection, direction: str) -> QuerySet[models.Ma
     return connection.mappings.filter(DIRECTIONS[direction], reported=False).order_by("position", "pk")
 
 
+def goes(row: models.Mapping, direction: str) -> bool:
+    """Whether a row is of this direction, as DIRECTIONS has it of a query."""
+    return {"in": row.inbound, "out": row.outbound}.get(direction, row.inbound or row.outbound)
+
+
 def mapped(row: models.Mapping) -> Mapped:
     return Mapped(row.theirs, row.ours, {k: str(v) for k, v in row.attributes.items()}, row.taken)
 
