@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from django.db import connection as database
+from django.test.utils import CaptureQueriesContext
 
 from obmen import registry
 from obmen.core.records import Subject
@@ -129,6 +131,23 @@ def test_a_value_that_the_books_do_not_have_is_never_taken_over(said: dict[str, 
     models.Reference.objects.create(subject=Subject.ORDER_STATE, key="nowhere", name="Now there")
     defaults.apply(shop, None)
     assert table(shop) == [("new", "nowhere", True, True), ("paid", "done", True, False)]
+
+
+def test_a_hundred_proposed_rows_take_as_many_queries_as_two(shop: models.Connection, said: dict[str, Any]) -> None:
+    def cost() -> int:
+        with CaptureQueriesContext(database) as asked:
+            defaults.differences(shop)
+        return len(asked)
+
+    few = cost()
+    said["mappings"] = [NEW, PAID, *({"subject": "delivery", "theirs": f"way {n}", "ours": f"way {n}"} for n in range(98))]
+    assert (cost(), few) == (5, 5)
+
+
+def test_a_row_that_is_proposed_twice_is_one_row(said: dict[str, Any]) -> None:
+    said["mappings"] = [NEW, PAID, NEW | {"ours": "done", "outbound": False}]
+    shop, _password = connections.create("format", "Shop", profile="small")
+    assert table(shop) == [("new", "done", True, False), ("paid", "done", True, False)]
 
 
 def test_outgoing_rows_are_told_apart_by_both_values(said: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ from obmen.store.models import Connection, MatchRule, Reference, StreamSetting
 from obmen.store.models import Mapping as MappingRow
 
 NOTE = "format-defaults"
+Place = tuple[str, str, bool, str]  # subject, their value, inbound, our value where it tells rows apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,10 @@ def _compared(connection: Connection) -> Iterator[Difference]:
     for kind, attributes in said.get("match", {}).items():
         now = list(connection.match_rules.filter(kind=kind).order_by("priority", "id").values_list("attribute", flat=True))
         yield _difference(known, f"match {kind}", "match", kind, now or None, list(attributes))
-    for row in said["mappings"]:
-        yield _mapping(connection, connector, row, known)
+    if said["mappings"]:
+        have, keys = _rows(connection), _keys(said["mappings"])
+        for row in said["mappings"]:
+            yield _mapping(connector, row, known, have, keys)
 
 
 def _difference(known: Mapping[str, Any], id: str, area: str, name: str, now: Any, wanted: Any, **more: str) -> Difference:
@@ -83,17 +86,31 @@ def _streams(
         yield _difference(known, f"stream {stream}", "stream", stream, rows.get(stream), stream in on)
 
 
-def _mapping(connection: Connection, connector: type[Connector], row: Mapping[str, Any], known: Mapping[str, Any]) -> Difference:
+def _mapping(
+    connector: type[Connector],
+    row: Mapping[str, Any],
+    known: Mapping[str, Any],
+    have: Mapping[Place, MappingRow],
+    keys: Collection[tuple[str, str]],
+) -> Difference:
     subject, theirs, wanted = row["subject"], str(row["theirs"])[:300], _values(row)
-    ways = "".join(sign for sign, on in (("→", wanted["inbound"]), ("←", wanted["outbound"])) if on)
-    found = _found(connection, row)
+    found = have.get(_place(subject, theirs, wanted["inbound"], wanted["ours"]))
     now = None if found is None or found.reported else {name: getattr(found, name) for name in wanted}
-    id = f"mapping {subject} {ways} {theirs}" + ("" if wanted["inbound"] else f" {wanted['ours']}")
     ours = {value for table in connector.tables if table.subject == subject for value, _label in table.ours}
-    there = not wanted["ours"] or wanted["ours"] in ours
-    lacking = "" if there or Reference.objects.filter(subject=subject, key=wanted["ours"]).exists() else wanted["ours"]
-    words = f"{row.get('theirs_name') or theirs} {ways}"
-    return _difference(known, id, "mapping", subject, now, wanted, theirs=words, lacking=lacking)
+    there = not wanted["ours"] or wanted["ours"] in ours or (subject, wanted["ours"]) in keys
+    words = f"{row.get('theirs_name') or theirs} {_ways(wanted)}"
+    lacking = "" if there else wanted["ours"]
+    return _difference(known, _id(row), "mapping", subject, now, wanted, theirs=words, lacking=lacking)
+
+
+def _id(row: Mapping[str, Any]) -> str:
+    wanted = _values(row)
+    id = f"mapping {row['subject']} {_ways(wanted)} {str(row['theirs'])[:300]}"
+    return id + ("" if wanted["inbound"] else f" {wanted['ours']}")
+
+
+def _ways(wanted: Mapping[str, Any]) -> str:
+    return "".join(sign for sign, on in (("→", wanted["inbound"]), ("←", wanted["outbound"])) if on)
 
 
 def _values(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,11 +123,24 @@ def _values(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _found(connection: Connection, row: Mapping[str, Any]) -> MappingRow | None:
+def _place(subject: str, theirs: str, inbound: bool, ours: str) -> Place:
     """In a table that is asked by their values there is one row of each; elsewhere one of each pair."""
-    own = connection.mappings.filter(subject=row["subject"], theirs=str(row["theirs"])[:300])
-    wanted = _values(row)
-    return (own.filter(inbound=True) if wanted["inbound"] else own.filter(inbound=False, ours=wanted["ours"])).first()
+    return subject, theirs, inbound, "" if inbound else ours
+
+
+def _rows(connection: Connection) -> dict[Place, MappingRow]:
+    """All rows of the connection: a format proposes a hundred of them, and a query for each is what a page cannot afford."""
+    found: dict[Place, MappingRow] = {}
+    for row in connection.mappings.order_by("pk"):
+        found.setdefault(_place(row.subject, row.theirs, row.inbound, row.ours), row)
+    return found
+
+
+def _keys(proposed: Collection[Mapping[str, Any]]) -> set[tuple[str, str]]:
+    """Which of the proposed values of ours the books have, as (subject, key)."""
+    wanted = {(row["subject"], _values(row)["ours"]) for row in proposed}
+    of = Reference.objects.filter(subject__in={subject for subject, _key in wanted}, key__in={key for _subject, key in wanted})
+    return set(of.values_list("subject", "key"))
 
 
 @transaction.atomic
@@ -123,7 +153,7 @@ def apply(connection: Connection, chosen: Collection[str] | None, who: str = "")
 
     connection = Connection.objects.select_for_update(of=("self",)).get(pk=connection.pk)
     said = proposed(registry.connector(connection.connector), connection.profile)
-    rows = {_mapping(connection, registry.connector(connection.connector), row, {}).id: row for row in said["mappings"]}
+    rows = {_id(row): row for row in said["mappings"]}
     compared = list(_compared(connection))
     known = dict(notes.recall(connection, NOTE) or {})
     taken = []
@@ -158,7 +188,10 @@ def apply(connection: Connection, chosen: Collection[str] | None, who: str = "")
 
 
 def _map(connection: Connection, row: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    found = _found(connection, row)
+    own = connection.mappings.filter(subject=row["subject"], theirs=str(row["theirs"])[:300])
+    found = (
+        (own.filter(inbound=True) if wanted["inbound"] else own.filter(inbound=False, ours=wanted["ours"])).order_by("pk").first()
+    )
     name = str(row.get("theirs_name", ""))[:500]
     if found is None:
         found = MappingRow(connection=connection, subject=row["subject"], theirs=str(row["theirs"])[:300])
