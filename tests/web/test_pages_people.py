@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group as Role
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 from django.utils import timezone
 
@@ -319,6 +319,17 @@ def test_roles_companies_and_names_are_noted_with_old_and_new(everybody: books.P
     page = owner.get("/store/journalentry/").content.decode()
     assert "Person viewer: " in page
     assert "Viewers → Exchange operators" in page
+
+
+def test_the_page_of_a_person_takes_twelve_queries_and_reads_the_permissions_once(everybody: books.People, queries: Any) -> None:
+    everybody.viewer.user_permissions.add(Permission.objects.get(codename="start_run"))
+    admin = as_user(everybody.admin)
+    admin.get(f"/auth/user/{everybody.viewer.pk}/change/")
+    with queries() as asked:
+        page = admin.get(f"/auth/user/{everybody.viewer.pk}/change/").content.decode()
+    assert len(asked) <= 12, [q["sql"][:90] for q in asked]
+    start = Permission.objects.get(codename="start_run").pk
+    assert f'name="user_permissions" value="{start}" checked' in page
 
 
 def test_permissions_and_members_of_a_role_are_noted(everybody: books.People) -> None:

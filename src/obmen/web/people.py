@@ -4,6 +4,7 @@ sees, their second factor and where they are signed in."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Any, ClassVar, cast
 
 from django import forms
@@ -21,6 +22,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.choices import BaseChoiceIterator
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from django.utils.text import capfirst
@@ -90,10 +92,15 @@ def permissions() -> QuerySet[Permission]:
     )
 
 
-class Grouped:
-    """[(what, [(id, deed), …]), …] for checkboxes with headings, read anew each time a page shows it."""
+class Grouped(BaseChoiceIterator):
+    """[(what, [(id, deed), …]), …] for checkboxes with headings, read when the first of them is shown: Django reads choices of another
+    class each time a form copies its field. A copy of the field has a list of its own, so none outlives its page."""
 
     def __iter__(self) -> Iterator[tuple[str, list[tuple[int, str]]]]:
+        return iter(self._read)
+
+    @cached_property
+    def _read(self) -> list[tuple[str, list[tuple[int, str]]]]:
         found: dict[Any, list[tuple[int, str]]] = {EXCHANGE: [], **{model: [] for model in MODELS}}
         for permission in permissions().order_by("pk"):
             if permission.codename == EXCHANGE:  # under a heading of its own: it must not be overlooked among those of people
@@ -103,9 +110,10 @@ class Grouped:
             deed, _sep, of = permission.codename.partition("_")
             usual = deed in DEEDS and of == model._meta.model_name
             found[model].append((permission.pk, str(DEEDS[deed]) if usual else gettext(permission.name)))
-        for heading, rows in found.items():
-            title = role(INTEGRATIONS) if heading == EXCHANGE else capfirst(str(heading._meta.verbose_name_plural))
-            yield title, rows
+        return [
+            (role(INTEGRATIONS) if heading == EXCHANGE else capfirst(str(heading._meta.verbose_name_plural)), rows)
+            for heading, rows in found.items()
+        ]
 
 
 class PermissionsWidget(forms.CheckboxSelectMultiple):
@@ -493,10 +501,11 @@ class UserAdmin(WithoutJoins, ForAllSeeing, BaseUserAdmin, ModelAdmin):
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kw: Any) -> Any:
         user = kw.get("obj")
         if user is not None:
+            factor = models.SecondFactor.objects.filter(user=user).first() if user.has_factor else None
             context |= {
                 "person": user,
-                "person_factor": models.SecondFactor.objects.filter(user=user).first(),
-                "person_must": people.must_have_factor(user),
+                "person_factor": factor,
+                "person_must": factor is None and people.must_have_factor(user),
                 "sign_ins": account.shown(people.sign_ins(user), str(request.session.session_key)),
                 "may_manage": self.has_change_permission(request, user),
             }
