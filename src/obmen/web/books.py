@@ -28,6 +28,7 @@ from unfold.contrib.filters.admin import (
     RangeDateTimeFilter,
     RelatedDropdownFilter,
 )
+from unfold.contrib.filters.forms import AutocompleteDropdownForm
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
@@ -128,10 +129,25 @@ class MarkedFilter(SimpleListFilter):
         return queryset.filter(deleted=self.value() == "1") if self.value() in ("0", "1") else queryset
 
 
+class AsGiven(forms.ModelChoiceField):
+    """The list has applied its filter already: here the choice is only shown, and need not be looked up to be checked."""
+
+    def clean(self, value: Any) -> Any:
+        return value
+
+
+class GroupChoice(AutocompleteDropdownForm):
+    field = AsGiven
+
+
+class GroupFilter(AutocompleteSelectFilter):
+    form_class = GroupChoice
+
+
 class ProductAdmin(ListAdmin):
     card_template = "obmen/product.html"
     list_display = ("title", "article", "code", "group_name", "price", "stock", "marked")
-    list_filter = (("group", AutocompleteSelectFilter), MarkedFilter)
+    list_filter = (("group", GroupFilter), MarkedFilter)
     indexed = ("article",)
     look_up = ("barcode", "code", "key")
     look_in = ("name",)

@@ -40,7 +40,7 @@ from obmen.web.asking import as_id, who
 from obmen.web.connection_card import Card, bookmarks_beside, marks
 from obmen.web.connector_tabs import MAIN, SEARCH, TabPages, is_gated, part_url, shown_tabs
 from obmen.web.defaults import ReadDefaults
-from obmen.web.first_hour import beginning, page_url, reminder, systems, titled, way_of
+from obmen.web.first_hour import beginning, page_url, reminder, systems, titled, way_of, with_run
 from obmen.web.first_hour_pages import FirstHour, access_of_new, shown_access
 from obmen.web.labels import ATTRIBUTES, KINDS, stream
 from obmen.web.lists import ListAdmin
@@ -316,7 +316,7 @@ class ConnectionAdmin(TabPages, MappingPages, Card, SettingsFile, ReadDefaults, 
         return self.overview(request, connection)
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).select_related("account")
+        return with_run(super().get_queryset(request).select_related("account"))
 
     def overview(self, request: HttpRequest, connection: models.Connection, form: AboutForm | None = None) -> HttpResponse:
         newest = RUNS if request.user.has_perm("store.view_run") else 0

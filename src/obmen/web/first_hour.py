@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Count, Q
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
@@ -112,7 +112,17 @@ def unfinished(connection: models.Connection) -> bool:
         return False
     if kind.calls_out:
         return not connection.enabled and not connection.runs.exclude(args__has_key="preview").exists()
-    return not connection.runs.exists()
+    return not has_run(connection)
+
+
+def has_run(connection: models.Connection) -> bool:
+    """Known without a query of a connection that came ``with_run``."""
+    known = vars(connection).get("ran")
+    return connection.runs.exists() if known is None else bool(known)
+
+
+def with_run(connections: QuerySet[models.Connection]) -> QuerySet[models.Connection]:
+    return connections.annotate(ran=Exists(models.Run.objects.filter(connection=OuterRef("pk"))))
 
 
 def reminder(connection: models.Connection) -> dict[str, Any] | None:
@@ -227,7 +237,7 @@ class Way:
         """The steps that this connection has, in their order."""
         one = self.connection
         if not self.calls_out:
-            called = one.last_call is not None or one.runs.exists()
+            called = one.last_call is not None or has_run(one)
             mapping = {"mapping": not self.values_to_map} if called and self.values_to_map else {}
             return {"system": True, "access": one.enabled, "check": called, **mapping, "on": "on" in self.note}
         mapping = {"mapping": not any(missing for _mapped, _rows, missing in self.counts.values())} if self.tables else {}
