@@ -18,6 +18,7 @@ import filled
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+AT_MOST = 12  # queries of a page
 PICTURES = Path(__file__).resolve().parents[2] / "docs" / "pictures" / "pages"
 # Views whose answer to GET is a page, each shown by a page of the list under another address.
 SAME = {
@@ -47,15 +48,23 @@ def is_page(answer: Any) -> bool:
     return answer.status_code == 200 and kind.startswith("text/html") and b"<html" in answer.content[:2000]
 
 
-def test_every_page_is_named_in_the_list_opens_and_has_its_pictures(settings: Any, tmp_path: Path) -> None:
+def test_every_page_is_named_opens_with_few_queries_and_has_pictures(settings: Any, tmp_path: Path, queries: Any) -> None:
     settings.MEDIA_ROOT, settings.OBMEN_HOME, settings.OBMEN_ALLOW_PRIVATE = tmp_path / "media", tmp_path, True
     settings.PASSWORD_HASHERS = books.FAST_HASH
     hub = filled.fill(tmp_path / "files")
     client = Client()
     assert [name for name, address in hub.before.items() if not is_page(client.get(address))] == []
     client.force_login(hub.people.admin, backend="django.contrib.auth.backends.ModelBackend")
-    shut = {name: answer.status_code for name, address in hub.pages.items() if not is_page(answer := client.get(address))}
+    shut, dear = {}, {}
+    for name, address in hub.pages.items():
+        with queries() as asked:
+            answer = client.get(address)
+        if not is_page(answer):
+            shut[name] = answer.status_code
+        if len(asked) > AT_MOST:
+            dear[name] = len(asked)
     assert shut == {}
+    assert dear == {}, "queries of a page"
     looks = {
         f"{name}{look}.webp" for name in ("welcome", *hub.before, *hub.pages) for look in ("", "-dark", "-phone", "-phone-dark")
     }
