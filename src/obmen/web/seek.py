@@ -241,13 +241,13 @@ def _saying(sentences: Mapping[str, str], word: str) -> list[str]:
 def _newest(rows: Any, field: str, connection: models.Connection | None, span: tuple[datetime, datetime]) -> QuerySet[Any]:
     """The newest rows of the time: the index of moments says since when they are, and a text is looked for in these alone. By their
     moment and not by their ids: from a list of ids PostgreSQL concludes that the text is better looked for in the whole table."""
-    within = rows.filter(**{f"{field}__gte": span[0], f"{field}__lt": span[1]})
+    rows = rows.filter(**{f"{field}__lt": span[1]})
     if connection is not None:
-        within = within.filter(connection=connection)
-    oldest = within.select_related(None).order_by(F(field).desc()).values(field)[LOOKED_AT - 1 : LOOKED_AT]
-    found: QuerySet[Any] = within.filter(**{f"{field}__gte": Coalesce(Subquery(oldest), span[0])}).order_by(
-        F(field).desc(), "-pk"
-    )
+        rows = rows.filter(connection=connection)
+    within = rows.select_related(None).filter(**{f"{field}__gte": span[0]})
+    oldest = Subquery(within.order_by(F(field).desc()).values(field)[LOOKED_AT - 1 : LOOKED_AT])
+    # This one bound alone: of two SQLite would begin at the lower one.
+    found: QuerySet[Any] = rows.filter(**{f"{field}__gte": Coalesce(oldest, span[0])}).order_by(F(field).desc(), "-pk")
     return found
 
 
