@@ -24,7 +24,7 @@ from django.db.models.fields.generated import GeneratedField
 from django.db.models.fields.json import JSONField
 
 from obmen.registry import connectors
-from obmen.store import bulk, connections, models, tokens
+from obmen.store import bulk, connections, goods, models, tokens
 
 SEED, PAGE = 6, 20_000
 COMPANIES = [f"Компанія {n}" for n in range(1, 11)]
@@ -250,6 +250,9 @@ class Filler:
                 for n in range(1, s.products + 1)
             ),
         )  # fmt: skip
+        with db.cursor() as cursor:
+            for first in range(1, s.products + 1, 20_000):
+                goods.renew_sought(cursor, range(first, min(first + 20_000, s.products + 1)))
         self.put(
             models.Offer,
             (

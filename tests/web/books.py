@@ -13,10 +13,12 @@ from django.contrib.auth.models import Group as Role
 from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.db import connection as db
 from django.utils import timezone
 
 from obmen.core import records
 from obmen.store import connections, models
+from obmen.store import goods as found_by
 from obmen.store.orders import save_order
 
 PASSWORD = "a-password-for-tests"
@@ -135,6 +137,8 @@ def goods(source: models.Connection) -> list[models.Product]:
             file = default_storage.save(f"pictures/{i}.png", ContentFile(PNG))
             digest = hashlib.sha256(PNG).hexdigest()
             models.Picture.objects.create(source=source, path=path, file=file, sha256=digest, size=len(PNG))
+    with db.cursor() as cursor:
+        found_by.renew_sought(cursor, [p.pk for p in products])
     return products
 
 

@@ -16,7 +16,7 @@ import books
 
 from obmen.core.settings import load
 from obmen.registry import connector
-from obmen.store import models, words
+from obmen.store import goods, models, words
 from obmen.web import books as pages
 from obmen.web import guide, lists, search, systems
 from obmen.web.asking import ask_retry
@@ -50,6 +50,12 @@ def client(db: Any) -> Client:
     client = Client()
     client.force_login(books.people().admin, backend="django.contrib.auth.backends.ModelBackend")
     return client
+
+
+def sought() -> None:
+    """As the loads of goods do it in their transactions."""
+    with db.cursor() as cursor:
+        goods.renew_sought(cursor, list(models.Product.objects.values_list("pk", flat=True)))
 
 
 def many(count: int = 60) -> models.Connection:
@@ -128,6 +134,7 @@ def test_a_count_stops_at_its_cap_and_says_so(client: Client, monkeypatch: pytes
     monkeypatch.setattr(lists, "CAP_FOUND", 5)
     for i in range(30):
         models.Product.objects.create(key=str(i), name=f"Товар {i}")
+    sought()
     page = client.get("/store/product/", headers={"accept-language": "en"}).content.decode()
     assert "more than 20" in page
     assert "more than 5" in client.get("/store/product/?q=товар", headers={"accept-language": "en"}).content.decode()
@@ -155,9 +162,21 @@ def test_offers_are_found_by_the_article_of_their_product(client: Client) -> Non
     assert sorted(o.name for o in shown) == ["Футболка бавовняна (M)", "Футболка бавовняна (S)"]
 
 
+def test_a_product_is_found_however_its_letters_and_those_of_the_search_are_mixed(client: Client) -> None:
+    for name in ("Кава мелена", "кАВА У зЕРНАХ", "Чай"):
+        models.Product.objects.create(key=name, name=name)
+    sought()
+
+    def shown(q: str) -> list[str]:
+        return sorted(p.name for p in client.get("/store/product/", {"q": q}).context["cl"].result_list)
+
+    assert [shown(q) for q in ("кАВА", "Кава ЗЕРНАХ", "%ава")] == [["Кава мелена", "кАВА У зЕРНАХ"], ["кАВА У зЕРНАХ"], []]
+
+
 def test_a_search_that_is_sorted_by_a_column_finds_the_same_in_its_order(client: Client) -> None:
     for article, name in (("Б", "Кава темна"), ("В", "Чай"), ("А", "Кава світла")):
         models.Product.objects.create(key=article, article=article, name=name)
+    sought()
 
     def shown(order: str) -> list[str]:
         answer = client.get("/store/product/", {"q": "кава", "o": order})

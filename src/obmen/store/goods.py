@@ -25,6 +25,7 @@ SMALL_LIMITS = {"key": 200, "parent": 200, "name": 500, "kind": 40, "applies_to"
 EMPTY_COLUMN = {"weight": None, "deleted": False} | dict.fromkeys(JSON_COLUMNS, "[]")
 
 PRODUCT_TABLE, OFFER_TABLE, PRICE_TABLE, STOCK_TABLE = "store_product", "store_offer", "store_price", "store_stocklevel"
+SOUGHT_TABLE, SOUGHT = "store_sought", ("id", "key", "barcode", "code", "name")  # of a product
 
 
 def product_values(record: Product) -> dict[str, Any]:
@@ -315,13 +316,19 @@ def write(cursor: CursorWrapper, plan: Plan, run_id: int | None, at: str, books:
             made.id = ident
             rows.append((ident, 1, made.parent_id, *row[: len(columns)]))
         names = ("id", "version", "group_id" if is_product else "product_id", *columns)
-        bulk.insert(cursor, table, names, _without_kept(rows, names, plan.owners))
+        rows = _without_kept(rows, names, plan.owners)
+        bulk.insert(cursor, table, names, rows)
+        if is_product:
+            places = [names.index(name) for name in SOUGHT]
+            insert_sought(cursor, [tuple([row[i] for i in places]) for row in rows])
         if not is_product and books is not None:
             _insert_parts(cursor, ids, new, books)
         first = {"record_kind": str(plan.kind), "version": 1, "run_id": run_id, "at": at, "changes": None}
         bulk.insert_for_each(cursor, "store_recordchange", "record_id", ids, first)
     if plan.changed:
         _update(cursor, table, plan.changed)
+        if is_product:
+            renew_sought(cursor, [c.id for c in plan.changed if not c.values.keys().isdisjoint(SOUGHT)])
         history = [(str(plan.kind), c.id, c.version, run_id, at, bulk.to_json(c.differences)) for c in plan.changed]
         bulk.insert(cursor, "store_recordchange", ("record_kind", "record_id", "version", "run_id", "at", "changes"), history)
     bulk.delete(cursor, PRICE_TABLE, ("offer_id", "kind_id", "min_quantity"), plan.price_ends)
@@ -340,6 +347,18 @@ def write(cursor: CursorWrapper, plan: Plan, run_id: int | None, at: str, books:
         list({row[:2]: row for row in plan.stock}.values()),
         conflict="(offer_id, warehouse_id) DO UPDATE SET quantity = excluded.quantity",
     )
+
+
+def insert_sought(cursor: CursorWrapper, rows: Iterable[tuple[Any, ...]]) -> None:
+    """What products are found by; of each its columns SOUGHT. One that is there already is renewed by renew_sought."""
+    bulk.insert(cursor, SOUGHT_TABLE, ("product_id", *SOUGHT[1:]), [(*row[:-1], row[-1].lower()) for row in rows])
+
+
+def renew_sought(cursor: CursorWrapper, ids: Sequence[int]) -> None:
+    """Say anew what these products are found by."""
+    bulk.delete(cursor, SOUGHT_TABLE, ("product_id",), [(pk,) for pk in ids])
+    names = ", ".join(f'"{name}"' for name in SOUGHT)
+    insert_sought(cursor, bulk.select_in(cursor, f'SELECT {names} FROM "{PRODUCT_TABLE}" WHERE id {{in}}', ids))
 
 
 def row_of(record: Product | Offer | NewProduct | NewOffer) -> NewProduct | NewOffer:

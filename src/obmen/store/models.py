@@ -187,10 +187,24 @@ class Product(models.Model):
 
     class Meta:
         verbose_name, verbose_name_plural = _("product"), _("products")
-        indexes = [NarrowCopy(fields=["id", "name", "barcode", "code", "key"], name="product_searched")]
 
     def __str__(self) -> str:
         return self.name or self.key
+
+
+class Sought(models.Model):
+    """Hot table, narrow: what a product is found by, written with it (store/goods.py) and read instead of its wide row. The name is in
+    small letters, for a database folds only ASCII, or what its locale knows."""
+
+    product_id = models.BigIntegerField(primary_key=True)
+    key = models.CharField(max_length=200)
+    barcode = models.CharField(max_length=200, blank=True)
+    code = models.CharField(max_length=200, blank=True)
+    name = models.TextField(blank=True)  # longer than the product's: some capitals are two small letters
+
+    class Meta:
+        verbose_name, verbose_name_plural = _("product"), _("products")
+        default_permissions = ()
 
 
 class Offer(models.Model):

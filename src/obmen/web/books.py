@@ -12,7 +12,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.admin import SimpleListFilter
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum, TextField, Value
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum, TextField, Value
 from django.db.models.functions import Cast
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
@@ -157,6 +157,15 @@ class ProductAdmin(ListAdmin):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).defer("description", "full_name", "properties", "requisites", "extra")
+
+    def looked_for(self, term: str) -> Q:
+        """In what products are found by, which is read whole and first: joined with it, PostgreSQL looks up each product of a list that
+        is sorted by articles."""
+        wanted = self._any(self.look_up, "begins", term)
+        named = Q()
+        for word in term.split()[:6]:
+            named &= Q(name__contains=word.lower())
+        return Q(pk__in=models.Sought.objects.filter(wanted | named).values("pk")[: 2**31])
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> models.Product | None:
         return whole(super().get_queryset(request), object_id)
