@@ -250,7 +250,7 @@ class Filler:
                 for n in range(1, s.products + 1)
             ),
         )  # fmt: skip
-        with db.cursor() as cursor:
+        with transaction.atomic(), db.cursor() as cursor:
             for first in range(1, s.products + 1, 20_000):
                 goods.renew_sought(cursor, range(first, min(first + 20_000, s.products + 1)))
         self.put(
