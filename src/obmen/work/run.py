@@ -242,7 +242,9 @@ def _analyse(before: int) -> None:
     with db.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM store_link")
         if cursor.fetchone()[0] > max(before, 1000) * GREW:
-            cursor.execute("ANALYZE store_link, store_product, store_sought, store_offer, store_price, store_stocklevel, store_recordchange")
+            cursor.execute(
+                "ANALYZE store_link, store_product, store_sought, store_offer, store_price, store_stocklevel, store_recordchange"
+            )
 
 
 # --- parked records --------------------------------------------------------------------------------------------------------
