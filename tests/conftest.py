@@ -54,6 +54,14 @@ def _without_database(item: pytest.Item) -> bool:
     return not DATABASE & set(getattr(item, "fixturenames", ()))
 
 
+def _says_something_here(item: pytest.Item) -> bool:
+    """On the database of this run."""
+    only = item.get_closest_marker("only_on")
+    if "OBMEN_TEST_ON" in os.environ:
+        return (only is None or only.args[0] == "postgresql") and not _without_database(item)
+    return only is None or only.args[0] == "sqlite"
+
+
 def _is_tried_twice(item: pytest.Item) -> bool:
     """A browser, or processes that are killed, on a busy machine; never a law of the core (docs/decisions/0012-tried-twice.md)."""
     return bool({"page", "long"} & {mark.name for mark in item.iter_markers()}) and CORE not in item.path.parents
@@ -61,10 +69,9 @@ def _is_tried_twice(item: pytest.Item) -> bool:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Files with long tests first: begun last, one of them would keep one core busy when all others are through."""
-    if "OBMEN_TEST_ON" in os.environ:
-        again = [item for item in items if not _without_database(item)]
-        config.hook.pytest_deselected(items=[item for item in items if item not in set(again)])
-        items[:] = again
+    wanted = [item for item in items if _says_something_here(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(wanted)])
+    items[:] = wanted
     long = {item.path for item in items if item.get_closest_marker("long")}
     items.sort(key=lambda item: item.path not in long)
     for item in items:

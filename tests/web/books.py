@@ -14,6 +14,7 @@ from django.contrib.auth.models import User
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import connection as db
+from django.db import transaction
 from django.utils import timezone
 
 from obmen.core import records
@@ -137,7 +138,7 @@ def goods(source: models.Connection) -> list[models.Product]:
             file = default_storage.save(f"pictures/{i}.png", ContentFile(PNG))
             digest = hashlib.sha256(PNG).hexdigest()
             models.Picture.objects.create(source=source, path=path, file=file, sha256=digest, size=len(PNG))
-    with db.cursor() as cursor:
+    with transaction.atomic(), db.cursor() as cursor:
         found_by.renew_sought(cursor, [p.pk for p in products])
     return products
 

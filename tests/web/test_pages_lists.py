@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import connection as db
+from django.db import transaction
 from django.test import Client, override_settings
 from django.utils import translation
 
@@ -54,7 +55,7 @@ def client(db: Any) -> Client:
 
 def sought() -> None:
     """As the loads of goods do it in their transactions."""
-    with db.cursor() as cursor:
+    with transaction.atomic(), db.cursor() as cursor:
         goods.renew_sought(cursor, list(models.Product.objects.values_list("pk", flat=True)))
 
 
@@ -185,7 +186,7 @@ def test_a_search_that_is_sorted_by_a_column_finds_the_same_in_its_order(client:
     assert (shown("1"), shown("-1")) == (["А", "Б"], ["Б", "А"])
 
 
-@pytest.mark.skipif(db.vendor != "sqlite", reason="is about the plans of SQLite")
+@pytest.mark.only_on("sqlite")  # its plans
 def test_a_sorted_search_reads_the_texts_where_they_lie_and_not_in_the_order_of_the_column(
     client: Client, django_assert_max_num_queries: Any
 ) -> None:
@@ -213,7 +214,7 @@ def test_the_card_of_a_product_shows_the_first_of_many_offers_and_says_how_many_
     assert ("Розмір 049<" in page, "offers are shown" in page) == (True, False)
 
 
-@pytest.mark.skipif(db.vendor != "sqlite", reason="is about the plans of SQLite")
+@pytest.mark.only_on("sqlite")  # its plans
 def test_what_systems_know_of_a_record_is_found_by_its_ids_and_not_among_all_of_a_connection(
     client: Client, django_assert_max_num_queries: Any
 ) -> None:
