@@ -18,7 +18,7 @@ from obmen.store import connections
 from obmen.store.models import Connection, JournalEntry, Link, Mapping, Outbox, StreamSetting
 from obmen.store.orders import save_order
 from obmen.store.words import say
-from toy_connector import install
+from toy_connector import Toy, install
 
 pytestmark = pytest.mark.django_db
 
@@ -136,6 +136,18 @@ def test_a_secret_does_not_go_along_to_another_address(there: str) -> None:
     connections.update(row, {"url": None, "api_key": ""})
     row.refresh_from_db()
     assert (row.settings, row.secrets) == ({}, {})
+
+
+def test_a_profile_with_another_address_asks_for_the_secret_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = {name: {"settings": {"url": f"https://{name}.example"}} for name in ("near", "far")}
+    monkeypatch.setattr(Toy, "profiles", classmethod(lambda _cls: places))
+    row = make(profile="near", settings={"api_key": "hush"})
+    file = tmp_path / "it.toml"
+    file.write_text(connections.export_toml(row).replace('"near"', '"far"'), "utf-8")
+    with pytest.raises(NeedsOwner, match="The address is another one now"):
+        connections.apply_toml(file)
+    row.refresh_from_db()
+    assert (row.profile, row.secrets) == ("near", {"api_key": "hush"})
 
 
 def test_an_address_that_is_only_spelt_anew_keeps_its_secret() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.test import Client
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import books
@@ -104,6 +105,19 @@ def test_a_preview_is_read_decided_and_carried_out(owner: Caller, shop: models.C
     assert (decided["skipped"], decided["run"], decided["who"].startswith("owner (API: ")) == (1, carried["id"], True)
     refused = owner.post(f"/runs/{run}/decisions", {"skip": False}, status=409).json()
     assert (refused["code"], refused["remedy"]) == ("already_decided", "Make a new preview and decide on that one.")
+
+
+def test_nothing_is_decided_on_a_preview_that_has_not_ended(owner: Caller, shop: models.Connection, three: None) -> None:
+    """What it finds after the decision would be accepted by nobody."""
+    run = previewed(owner, shop)
+    models.Run.objects.filter(pk=run).update(state="running")
+    said = owner.post(f"/runs/{run}/decisions", {"skip": True}, status=422).json()
+    assert said["detail"] == "Only a preview that has come to its end can be carried out: wait for it, or make it again"
+    page = Client()
+    page.force_login(User.objects.get(username="owner"))
+    assert page.post(f"/store/run/{run}/preview/decide/", {"skip_all": "1"}).status_code == 302
+    models.Run.objects.filter(pk=run).update(state="done")
+    assert owner.get(f"/runs/{run}/preview").json()["skipped"] == 0
 
 
 def test_all_that_fit_are_skipped_and_accepted_again(owner: Caller, shop: models.Connection, three: None) -> None:

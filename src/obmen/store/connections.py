@@ -14,7 +14,7 @@ import secrets
 import string
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import fields
 from datetime import datetime, time
@@ -153,11 +153,12 @@ def _split(connector: type[Connector], profile: str, values: Mapping[str, Any]) 
 
 
 @transaction.atomic
-def update(connection: Connection, values: Mapping[str, Any], who: str = "") -> dict[str, list[Any]]:
+def update(connection: Connection, values: Mapping[str, Any], who: str = "", was: str | None = None) -> dict[str, list[Any]]:
     """Change settings by field; what is not named stays. ``None`` goes back to the profile's default, "" clears a secret.
 
     Returns and journals {field: [old, new]}, secrets masked. Raises NeedsOwner that names every wrong field, changing nothing; also
-    when secrets would be sent to another place than the one for which they were entered, and are not entered anew.
+    when secrets would be sent to another place than the one for which they were entered, and are not entered anew. ``was``: the
+    profile before, where another one has been chosen just now, for a profile may say the place.
     """
     connection = Connection.objects.select_for_update(of=("self",)).get(pk=connection.pk)
     connector = registry.connector(connection.connector)
@@ -167,7 +168,10 @@ def update(connection: Connection, values: Mapping[str, Any], who: str = "") -> 
     unknown = {name: "" for name in values if name not in describe(connector.settings)}
     if unknown:
         load(connector.settings, unknown)  # says which
-    asked = _asked_again(connector, connection.profile, before, merged, values)
+    places = (
+        _places(connector, p, v) for p, v in ((connection.profile if was is None else was, before), (connection.profile, merged))
+    )
+    asked = _asked_again(connector, *places, kept=before.keys() - values.keys())
     if asked:
         raise NeedsOwner(SECRET_AGAIN, field={"text": asked[0]})
     after = connection.settings | connection.secrets
@@ -185,16 +189,18 @@ def update(connection: Connection, values: Mapping[str, Any], who: str = "") -> 
     return changes
 
 
-def _asked_again(
-    connector: type[Connector], profile: str, before: Mapping[str, Any], after: Mapping[str, Any], entered: Mapping[str, Any]
-) -> list[str]:
-    """Labels of the kept secrets that may not go to the place that is named now."""
-    about, base = describe(connector.settings), profile_values(connector, profile)
-    old, new = load(connector.settings, base | dict(before)), load(connector.settings, base | dict(after))
-    places = [(_place(getattr(old, name)), _place(getattr(new, name))) for name in about if about[name].place]
-    if all(was is None or was == now for was, now in places):
+def _asked_again(connector: type[Connector], old: Sequence[Any], new: Sequence[Any], kept: Collection[str]) -> list[str]:
+    """Labels of the kept secrets that may not go to the places that are named now."""
+    if all(was is None or was == now for was, now in zip(old, new)):
         return []
-    return [about[name].label for name in about if about[name].kind == "secret" and before.get(name) and name not in entered]
+    return [about.label for name, about in describe(connector.settings).items() if about.kind == "secret" and name in kept]
+
+
+def _places(connector: type[Connector], profile: str, values: Mapping[str, Any]) -> list[Any]:
+    """Where its secrets go with these settings."""
+    base = profile_values(connector, profile) if profile in connector.profiles() else {}
+    settings = load(connector.settings, base | dict(values))
+    return [_place(getattr(settings, name)) for name, about in describe(connector.settings).items() if about.place]
 
 
 def _place(address: str) -> tuple[str, str | None, int | None] | None:
@@ -665,9 +671,10 @@ def apply_toml(
                 connector=connection.connector,
                 other=data["connector"],
             )
+        was = connection.profile
         _apply_columns(connection, data, who)
         kept = [*connection.settings, *(name for name in connection.secrets if name in values)]
-        update(connection, dict.fromkeys(kept) | values, who)
+        update(connection, dict.fromkeys(kept) | values, who, was)
     if not data.get("enabled", True):
         Connection.objects.filter(pk=connection.pk).update(enabled=False)
     _apply_rows(connection, data, who)

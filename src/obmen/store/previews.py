@@ -478,10 +478,11 @@ def decide(preview: models.Run, who: str, run_id: int | None = None) -> dict[str
 
 
 def skip(preview: models.Run, rows: QuerySet[models.RunResult], skipped: bool) -> int:
-    """Skip or accept these of a preview's records; returns how many that changed. 0 once the decisions are closed."""
+    """Skip or accept these of a preview's records; returns how many that changed. 0 once the decisions are closed, and until the preview
+    has ended: what it finds later would be accepted by nobody."""
     with transaction.atomic():
         run = models.Run.objects.select_for_update().get(pk=preview.pk)
-        if "decided" in run.facts:
+        if "decided" in run.facts or run.state != run.State.DONE:
             return 0
         ids = rows.filter(run=run, skipped=not skipped).exclude(mark="").values("pk")
         return int(models.RunResult.objects.filter(pk__in=ids).update(skipped=skipped))

@@ -248,6 +248,8 @@ class RunAdmin(ListAdmin):
             rows = rows.filter(pk__in=[int(i) for i in said.getlist("row") if as_id(i)][:SHOWN])
         if "decided" in run.facts:
             messages.error(request, now_("This preview has been decided already: make a new one."))
+        elif run.state != run.State.DONE:
+            messages.error(request, now_(deciding.NOT_DONE))
         else:
             off = "skip_all" in said or "skip" in said
             count = previews.skip(run, rows, off)

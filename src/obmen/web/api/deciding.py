@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as now_
 from ninja import Status
 
-from obmen.core.contract import ExchangeError
+from obmen.core.contract import ExchangeError, NeedsOwner
 from obmen.store import models, previews
 from obmen.store.visibility import is_limited, seen_by
 from obmen.web.api import shapes
@@ -100,6 +100,8 @@ def decide_on_preview(request: HttpRequest, run: Id, decision: shapes.Decision) 
     _decider(request)
     if "decided" in row.facts:
         raise Problem("already_decided")
+    if row.state != row.State.DONE:
+        raise told(NeedsOwner(deciding.NOT_DONE))
     said = {name: value for name, value in decision.dict().items() if name in ("q", "field") and value}
     rows = filtered(Chosen(said).of(row.results.all()), outcome=decision.outcome, pk__in=decision.ids)
     changed = previews.skip(row, rows, decision.skip)
