@@ -243,16 +243,17 @@ def _claim(run_id: int, worker: str) -> bool:
                 wanted = wanted.select_for_update(skip_locked=True, of=("self",))
             if wanted.values_list("pk", flat=True).first() is None:
                 return False
-            return bool(
-                Run.objects.filter(pk=run_id, state=State.WAITING).update(
-                    state=State.RUNNING,
-                    worker=worker,
-                    lease_until=now + LEASE,
-                    attempts=F("attempts") + 1,
-                    started=Coalesce("started", now),
-                    ended=None,
-                )
+            taken = Run.objects.filter(pk=run_id, state=State.WAITING).update(
+                state=State.RUNNING, worker=worker, attempts=F("attempts") + 1, ended=None
             )
+            if not taken:
+                return False
+            # Not before: on PostgreSQL the constraint may have made us wait for the end of the former run to be written.
+            now = timezone.now()
+            Run.objects.filter(pk=run_id, state=State.RUNNING, worker=worker).update(
+                lease_until=now + LEASE, started=Coalesce("started", now)
+            )
+            return True
     except IntegrityError:  # a run of the same connection was started a moment ago
         return False
 
