@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -155,14 +155,13 @@ class RunAdmin(ListAdmin):
         table = csv.writer(response)
         table.writerow([now_(x) for x in ("stream", "kind", "name", "their id", "result", "reason")])
         # No model objects, each word looked up once, facts decoded where there is something to say: ten thousand rows are ten thousand
-        # of everything.
+        # of everything. A sentence is kept for its neighbours alone, for there may be one for each row.
         rows = visibility.results_for(request.user, run.results.all()).annotate(said_facts=Cast("facts", TextField()))
-        stream, sentence, may_see = (
-            cache(lambda name: _cell(labels.stream(name))), cache(lambda text, facts: _cell(say(text, json.loads(facts)))),
-            cache(lambda kind: _may_see(request, kind)),
-        )  # fmt: skip
+        stream = cache(lambda name: _cell(labels.stream(name)))
         kinds = cache(lambda kind: _cell(str(labels.KINDS.get(kind, kind))))
         outcomes = cache(lambda outcome: _cell(str(labels.COUNTS.get(outcome, outcome))))
+        may_see = cache(lambda kind: _may_see(request, kind))
+        sentence = lru_cache(1000)(lambda text, facts: _cell(say(text, json.loads(facts))))
         table.writerows(
             [
                 stream(of), kinds(kind), _cell(name) if may_see(kind) else "", _cell(ident), outcomes(outcome),
